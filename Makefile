@@ -1,0 +1,89 @@
+# Everything a contributor or an operator types. `make` alone explains the targets.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+# Extra arguments of the test runner, such as ARGS='-k late_acceptance'.
+ARGS ?=
+# torch's own index of CPU builds, for machines whose default index serves the CUDA build (several GB):
+#   make run TORCH_INDEX=<index URL of the CPU builds>
+TORCH_INDEX ?=
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+SOURCES := shared services futago tests benchmarks examples
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help
+help: ## Explain the targets
+	@awk 'BEGIN {FS = ":.*## "; print "Usage: make TARGET\n"} /^[a-z0-9-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo "FUTAGO_HOME (default var/) and FUTAGO_PORT (default 8080) move what 'make run' starts."
+
+.PHONY: run
+run: $(VENV)/.run ## Install what is needed and start the whole suite; Ctrl-C stops it
+	@exec $(BIN)/futago up
+
+.PHONY: demo
+demo: $(VENV)/.run ## Do the main job through a running suite (ARGS='--data DIR' for real data)
+	@exec $(BIN)/futago demo $(ARGS)
+
+.PHONY: setup
+setup: $(VENV)/.dev ## Install everything a contributor needs into .venv
+
+.PHONY: test
+test: check ## Format, lint, types, import rules and every test suite
+	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: check
+check: $(VENV)/.dev ## Format, lint, strict types, import rules: everything that runs no test
+	@$(BIN)/ruff format --quiet --check $(wildcard $(SOURCES))
+	@$(BIN)/ruff check --quiet $(wildcard $(SOURCES))
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo --no-timings | tail -n 3
+
+.PHONY: format
+format: $(VENV)/.dev ## Format the code and mend what the linter can mend
+	@$(BIN)/ruff format $(wildcard $(SOURCES))
+	@$(BIN)/ruff check --fix $(wildcard $(SOURCES))
+
+.PHONY: unit
+unit: $(VENV)/.dev ## Only the unit and contract tests: no network, no processes
+	@$(BIN)/python -m pytest tests/unit tests/contract $(ARGS)
+
+.PHONY: contract
+contract: $(VENV)/.dev ## Write the OpenAPI documents of the services to docs/reference/openapi
+	@$(BIN)/python -m tests.contract.write_openapi
+
+.PHONY: bench
+bench: $(VENV)/.dev ## Benchmarks, each beside a floor or a peer measured in the same run
+	@$(BIN)/python -m benchmarks
+
+.PHONY: constraints
+constraints: ## Pin the newest versions of every dependency anew (then run the tests)
+	@rm -rf $(VENV)-pins && $(PYTHON) -m venv $(VENV)-pins
+	@$(VENV)-pins/bin/python -m pip install --quiet $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) '.[dev]' torch==2.13.0
+	@{ echo "# Every version the suite is tested with; 'make constraints' writes this file."; \
+	   $(VENV)-pins/bin/python -m pip freeze --exclude futago | sed -E 's/\+cpu$$//'; } > constraints.txt
+	@rm -rf $(VENV)-pins
+
+.PHONY: clean
+clean: ## Remove the environment and every cache; leaves FUTAGO_HOME alone
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Futago needs Python 3.11 or newer; say which with PYTHON=...")'
+	@echo "making $(VENV)"
+	@$(PYTHON) -m venv $(VENV) || { echo "On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+
+$(VENV)/.run: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "installing the suite into $(VENV) (about two minutes the first time)"
+	@$(PIP_INSTALL) --editable '.[embedded]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "installing the suite and its development tools into $(VENV) (about two minutes the first time)"
+	@$(PIP_INSTALL) --editable '.[dev]'
+	@touch $@ $(VENV)/.run

@@ -1,0 +1,57 @@
+"""The shapes of the answers a program reads field by field; plain dictionaries at run time."""
+
+from typing import Any, TypedDict
+
+
+class Interval(TypedDict):
+    """Where the true value lies with the given probability, in the unit of the prediction."""
+
+    lower: float
+    upper: float
+    level: float
+
+
+class Prediction(TypedDict):
+    """One prediction of the twin; the server may send more fields than are named here."""
+
+    model: str
+    version: str
+    prediction: float
+    unit: str
+    prediction_interval: Interval
+    applicability: dict[str, Any]
+    status: str
+    inference_time_ms: float
+    timestamp: str
+    user: str
+    request_id: str
+
+
+class BatchItem(TypedDict, total=False):
+    """One input's part of a batch: a prediction, or the error that input met."""
+
+    index: int
+    input: dict[str, Any]
+    status: str
+    prediction: float
+    prediction_interval: Interval
+    error: str
+
+
+class Batch(TypedDict):
+    """Predictions in the order of the inputs."""
+
+    user: str
+    total: int
+    successful: int
+    results: list[BatchItem]
+
+
+class DetectorScore(TypedDict):
+    """One score and label per row; `None` where the detector's window had not filled yet."""
+
+    scores: list[float | None]
+    labels: list[int | None]
+    threshold: float
+    episodes: list[dict[str, Any]]
+    contributions: Any

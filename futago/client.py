@@ -1,0 +1,350 @@
+"""The suite from Python: log in, predict, detect, plan."""
+
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self, cast
+from urllib.parse import quote
+
+import httpx
+
+from futago.answers import Batch, DetectorScore, Prediction
+from futago.bundle import read_bundle
+from futago.connection import Connection
+from futago.credentials import Credentials
+from futago.errors import InvalidInput, JobFailed, WaitTimeout
+from futago.job import Job
+from futago.wire import JsonObject
+from shared.clock import SystemClock
+
+PAGE_LIMIT = 200
+FIRST_LOOK_S = 0.1
+LONGEST_LOOK_S = 2.0
+
+
+class Client:
+    """One caller's view of the suite, through its gateway.
+
+    Nothing is sent before the first call; tokens are fetched and renewed as needed. Calls that do no harm when they
+    happen twice are repeated a few times when the suite is busy. Safe to share between threads.
+
+    Parameters
+    ----------
+    url
+        Address of the gateway; left out, it stands in the credentials.
+    username, password
+        A user of the suite; or
+    api_key
+        a key made for a program; or
+    credentials
+        the file that `futago up` wrote (`var/credentials.json`). With both a password and a key in it, the password
+        is used, because a key may be allowed less.
+    timeout_s
+        Longest time without a sign of life in one request [s].
+    attempts
+        How often one call is sent at most.
+    transport, sleep
+        For tests.
+
+    Raises
+    ------
+    InvalidInput
+        If no address is given, or it is not one of HTTP.
+    CredentialsMissing
+        If the credentials file cannot be used.
+
+    Examples
+    --------
+    >>> from futago import Client
+    >>> with Client("http://127.0.0.1:8080", "admin", "secret") as suite:  # doctest: +SKIP
+    ...     suite.predict({"temp": 360, "pressure": 6.0, "flow": 100})["prediction"]
+    84.9
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        username: str | None = None,
+        password: str | None = None,
+        *,
+        api_key: str | None = None,
+        credentials: Path | str | None = None,
+        timeout_s: float = 30.0,
+        attempts: int = 4,
+        transport: httpx.BaseTransport | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        caller = _caller(url, username, password, api_key, credentials)
+        self.url = caller.url
+        self._http = httpx.Client(
+            base_url=caller.url, timeout=timeout_s, transport=transport, headers={"Accept": "application/json"}
+        )
+        self._clock = SystemClock()
+        self._sleep = sleep
+        self._api = Connection(self._http, caller, attempts=attempts, clock=self._clock, sleep=sleep)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections; the tokens end by themselves, or at once with `logout`."""
+        self._http.close()
+
+    def login(self) -> None:
+        """Check the user name and password now instead of at the first call."""
+        self._api.login()
+
+    def logout(self) -> None:
+        """Make the suite forget this caller's tokens."""
+        self._api.logout()
+
+    def me(self) -> JsonObject:
+        """Who the suite takes the caller for: user, role, scopes."""
+        return self._api.get("/api/v1/auth/me")
+
+    # --- twin ---
+
+    def predict(
+        self,
+        inputs: Mapping[str, object],
+        model: str | None = None,
+        asset: str | None = None,
+        level: float | None = None,
+    ) -> Prediction:
+        """Predict one value with its interval.
+
+        Parameters
+        ----------
+        inputs
+            Value of each feature of the model, in the unit its card names.
+        model
+            Left out, the suite's default model.
+        level
+            Probability of the interval, in (0, 1).
+
+        Raises
+        ------
+        InvalidInput
+            With one fault for each feature that is missing, unknown or out of range.
+        """
+        params = {"model": model, "asset": asset, "level": level}
+        return cast("Prediction", self._api.ask("/api/v1/twin/predict", inputs, params))
+
+    def batch(self, inputs: Sequence[Mapping[str, object]], model: str | None = None) -> Batch:
+        """Predict many values at once, in order; an input that is wrong fails alone.
+
+        Raises
+        ------
+        TooLarge
+            If there are more inputs than the suite takes in one call (100 unless set otherwise).
+        """
+        return cast("Batch", self._api.ask("/api/v1/twin/batch", {"inputs": inputs}, {"model": model}))
+
+    def batch_predict(self, inputs: Sequence[Mapping[str, object]]) -> Batch:
+        """`batch` under the name that clients of the original specification call it by."""
+        return self.batch(inputs)
+
+    def models(self) -> list[JsonObject]:
+        """The cards of all published models."""
+        return self._list("/api/v1/twin/models")
+
+    def model(self, name: str) -> JsonObject:
+        """The card of one model: features with units and ranges, metrics, interval, versions."""
+        return self._api.get(f"/api/v1/twin/models/{_part(name)}")
+
+    def publish(self, bundle: Path | str) -> JsonObject:
+        """Send a model bundle: a folder made by packaging, or a zip of one."""
+        name, content = read_bundle(Path(bundle))
+        return self._api.upload("/api/v1/twin/models", "bundle", name, content)
+
+    def activate(self, name: str, version: str) -> JsonObject:
+        """Serve this version of a model from now on."""
+        return self._api.command(f"/api/v1/twin/models/{_part(name)}/activate", {"version": version})
+
+    # --- anomaly ---
+
+    def detectors(self) -> list[JsonObject]:
+        """The cards of all detectors."""
+        return self._list("/api/v1/anomaly/detectors")
+
+    def detector(self, name: str) -> JsonObject:
+        """The card of one detector: kind, columns, threshold and where it comes from, metrics."""
+        return self._api.get(f"/api/v1/anomaly/detectors/{_part(name)}")
+
+    def train_detector(
+        self,
+        name: str,
+        kind: str,
+        columns: Sequence[str],
+        rows: object,
+        *,
+        options: Mapping[str, object] | None = None,
+        threshold: Mapping[str, object] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Job:
+        """Train a detector on rows of normal operation; follow the job with `wait`.
+
+        Parameters
+        ----------
+        kind
+            Such as `mahalanobis` or `lstm_autoencoder`.
+        rows
+            `(n, f)` array or nested lists, one column for each name in `columns`, oldest row first.
+        threshold
+            How the alarm limit is set, such as `{"method": "percentile", "q": 99}`; left out, the suite's way.
+        """
+        body = {"name": name, "kind": kind, "training": {"columns": columns, "rows": rows}}
+        optional = {"options": options, "threshold": threshold}
+        body |= {field: value for field, value in optional.items() if value is not None}
+        return self._submit("/api/v1/anomaly/detectors", body, idempotency_key)
+
+    def score(
+        self,
+        name: str,
+        columns: Sequence[str],
+        rows: object,
+        timestamps: Sequence[object] | None = None,
+        asset: str | None = None,
+    ) -> DetectorScore:
+        """Score rows with a detector.
+
+        Parameters
+        ----------
+        rows
+            `(n, f)` array or nested lists, oldest row first.
+        timestamps
+            `n` aware times or RFC 3339 texts.
+        """
+        body: JsonObject = {"columns": columns, "rows": rows}
+        if timestamps is not None:
+            body["timestamps"] = timestamps
+        path = f"/api/v1/anomaly/detectors/{_part(name)}/score"
+        return cast("DetectorScore", self._api.ask(path, body, {"asset": asset}))
+
+    # --- planner ---
+
+    def plan(
+        self,
+        problem: Mapping[str, object],
+        solver: Mapping[str, object] | None = None,
+        termination: Mapping[str, object] | None = None,
+        *,
+        start_plan: Mapping[str, object] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Job:
+        """Start looking for an inspection plan; follow the job with `wait`, its `result` names the plan."""
+        optional = {"solver": solver, "termination": termination, "start_plan": start_plan}
+        body = {"problem": problem} | {field: value for field, value in optional.items() if value is not None}
+        return self._submit("/api/v1/planner/plans", body, idempotency_key)
+
+    def get_plan(self, plan_id: str) -> JsonObject:
+        """A plan with its score by rule, bound and gap."""
+        return self._api.get(f"/api/v1/planner/plans/{_part(plan_id)}")
+
+    def explanation(
+        self, plan_id: str, *, device: str | None = None, rule: str | None = None, month: str | None = None
+    ) -> JsonObject:
+        """Every reason for the points of a plan, or those of one device, rule or month."""
+        path = f"/api/v1/planner/plans/{_part(plan_id)}/explanation"
+        return self._api.get(path, {"device": device, "rule": rule, "month": month})
+
+    def score_plan(self, problem: Mapping[str, object], plan: Mapping[str, object]) -> JsonObject:
+        """Score a plan made by hand, or last year's."""
+        return self._api.ask("/api/v1/planner/score", {"problem": problem, "plan": plan})
+
+    # --- jobs and alerts ---
+
+    def job(self, job_id: str) -> Job:
+        """One look at a job."""
+        return Job.of(self._api.get(f"/api/v1/jobs/{_part(job_id)}"))
+
+    def jobs(self, limit: int = PAGE_LIMIT) -> list[Job]:
+        """The newest jobs."""
+        return [Job.of(item) for item in self._list("/api/v1/jobs", limit)]
+
+    def wait(self, job: Job | str, timeout_s: float = 600.0, on_progress: Callable[[Job], None] | None = None) -> Job:
+        """Wait until a job has ended well.
+
+        Parameters
+        ----------
+        on_progress
+            Called with the job whenever it has moved.
+
+        Raises
+        ------
+        JobFailed
+            If it failed or was cancelled.
+        WaitTimeout
+            If it is not done in time; the job itself goes on.
+        """
+        seen = job if isinstance(job, Job) else self.job(job)
+        give_up_at_s = self._clock.monotonic_s() + timeout_s
+        look_s = FIRST_LOOK_S
+        while not seen.ended:
+            if self._clock.monotonic_s() >= give_up_at_s:
+                raise WaitTimeout(seen, timeout_s)
+            self._sleep(look_s)
+            look_s = min(look_s * 1.5, LONGEST_LOOK_S)
+            newer = self.job(seen.id)
+            if on_progress is not None and newer != seen:
+                on_progress(newer)
+            seen = newer
+        if seen.state != "succeeded":
+            raise JobFailed(seen)
+        return seen
+
+    def cancel(self, job: Job | str) -> Job:
+        """Ask for a job to be stopped."""
+        job_id = job.id if isinstance(job, Job) else job
+        return Job.of(self._api.command(f"/api/v1/jobs/{_part(job_id)}/cancel"))
+
+    def alerts(self, limit: int = PAGE_LIMIT) -> list[JsonObject]:
+        """The newest alerts of the whole suite."""
+        return self._list("/api/v1/alerts", limit)
+
+    def acknowledge(self, alert_id: str) -> JsonObject:
+        """Say that a person has seen an alert."""
+        return self._api.command(f"/api/v1/alerts/{_part(alert_id)}/acknowledge")
+
+    def _submit(self, path: str, body: Mapping[str, object], idempotency_key: str | None) -> Job:
+        # Made here when the caller has none, so that a repeated post after a lost answer cannot start a second job.
+        return Job.of(self._api.submit(path, body, idempotency_key=idempotency_key or uuid.uuid4().hex))
+
+    def _list(self, path: str, limit: int | None = None) -> list[JsonObject]:
+        items: list[JsonObject] = []
+        cursor: str | None = None
+        while limit is None or len(items) < limit:
+            page = PAGE_LIMIT if limit is None else min(PAGE_LIMIT, limit - len(items))
+            answer = self._api.get(path, {"limit": page, "cursor": cursor})
+            items += answer.get("items", [])
+            cursor = answer.get("next_cursor")
+            if cursor is None:
+                break
+        return items
+
+
+def _caller(
+    url: str | None, username: str | None, password: str | None, api_key: str | None, credentials: Path | str | None
+) -> Credentials:
+    known = Credentials.read(Path(credentials)) if credentials is not None else None
+    address = (url or (known.url if known else "")).rstrip("/")
+    if not address.startswith(("http://", "https://")):
+        raise InvalidInput(f"the address of the gateway has to begin with http:// or https://, not {address!r}")
+    if api_key is not None:
+        return Credentials(address, api_key=api_key)
+    if username is not None:
+        return Credentials(address, username, password)
+    if known is not None and known.username and known.password:
+        return Credentials(address, known.username, known.password)
+    return Credentials(address, api_key=known.api_key if known else None)
+
+
+def _part(name: str) -> str:
+    return quote(name, safe="")

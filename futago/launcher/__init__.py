@@ -1,0 +1,1 @@
+"""`futago up`: the whole suite on one machine, as real processes under one supervisor."""

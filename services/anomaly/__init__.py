@@ -1,0 +1,1 @@
+"""Anomaly detection: train on normal data, score new rows, explain and alert."""

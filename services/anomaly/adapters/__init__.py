@@ -1,0 +1,1 @@
+"""Everything of the anomaly service that touches files, databases or ONNX Runtime."""

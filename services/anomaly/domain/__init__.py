@@ -1,0 +1,1 @@
+"""What a detector is, in numpy alone: no files, no network, no clock."""

@@ -1,0 +1,9 @@
+"""Names for the arrays that travel through the detectors."""
+
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats: TypeAlias = NDArray[np.float64]
+Labels: TypeAlias = NDArray[np.int8]

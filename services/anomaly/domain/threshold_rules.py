@@ -1,0 +1,60 @@
+"""The threshold rules by name, and their reading from plain values."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import TypeAlias
+
+from services.anomaly.domain.labelled_thresholds import BestF1, LabelledRule, RecallFloor, Roc
+from services.anomaly.domain.thresholds import (
+    FalsePositiveRate,
+    Margin,
+    Percentile,
+    RuleRefused,
+    Sigma,
+    UnlabelledRule,
+    Value,
+)
+from shared.errors import JSON, Fault
+
+Rule: TypeAlias = UnlabelledRule | LabelledRule
+
+_RULES: Mapping[str, type[Rule]] = {
+    rule.method: rule for rule in (Margin, Percentile, Sigma, FalsePositiveRate, Value, Roc, BestF1, RecallFloor)
+}
+
+
+def read_rule(document: Mapping[str, JSON]) -> Rule:
+    """Make a rule from `{"method": name, setting: number, …}`.
+
+    Raises
+    ------
+    RuleRefused
+        If the method is unknown (the message lists those there are), or a setting is unknown, missing or out of range.
+
+    Examples
+    --------
+    >>> read_rule({"method": "percentile", "q": 99})
+    Percentile(q=99.0)
+    """
+    method = document.get("method")
+    if not isinstance(method, str) or method not in _RULES:
+        fault = Fault("/threshold/method", f"one of {', '.join(_RULES)}", {"available": list(_RULES)})
+        raise RuleRefused(f"there is no threshold method {method!r}", faults=[fault])
+    rule = _RULES[method]
+    known = {field.name for field in fields(rule)}
+    settings = {name: value for name, value in document.items() if name != "method" and value is not None}
+    faults = [
+        Fault(f"/threshold/{name}", "a finite number" if name in known else f"{method} has no such setting")
+        for name, value in settings.items()
+        if name not in known or not _is_number(value)
+    ]
+    if rule is Value and "value" not in settings:
+        faults.append(Fault("/threshold/value", "the limit is missing"))
+    if faults:
+        raise RuleRefused(f"the threshold method {method!r} cannot be set like this", faults=faults)
+    return rule(**{name: float(value) for name, value in settings.items() if isinstance(value, int | float)})
+
+
+def _is_number(value: JSON) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,0 +1,257 @@
+"""Where normal ends: limits set on held-out normal scores, without a single label.
+
+Scores of neighbouring rows share raw readings, so `n` rows are worth only `n / spacing` independent ones. Every rule
+counts those, corrects for how few they are, and refuses with the number of rows it needs instead of promising a rate
+that the data cannot support.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, TypeAlias
+
+import numpy as np
+
+from services.anomaly.domain.arrays import Floats
+from services.anomaly.domain.blocks import TooFewRows, rows_for
+from shared.errors import JSON, AppError, Fault, Kind
+
+# Probability that a limit for an asked false-positive rate really keeps it.
+_FPR_CONFIDENCE = 0.9
+# Below this many independent scores a standard deviation is itself uncertain by more than a sixth.
+_SIGMA_LEAST = 20
+
+
+class RuleRefused(AppError):
+    """A threshold rule has a setting outside its range, or lacks the labels it works on."""
+
+    kind, code = Kind.INVALID, "anomaly.threshold_refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """A limit and how it came about; a row is anomalous when its score is above it.
+
+    Parameters
+    ----------
+    value
+        Limit on the score.
+    rule
+        Method and settings, as given.
+    evidence
+        The figures behind it.
+    """
+
+    value: float
+    rule: Mapping[str, JSON]
+    evidence: Mapping[str, JSON]
+
+    def to_json(self) -> dict[str, JSON]:
+        """The threshold as cards and answers state it."""
+        return {"value": self.value, "rule": self.rule, "evidence": self.evidence}
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """Scores of later normal rows that no part of the detector was fitted on.
+
+    Parameters
+    ----------
+    scores
+        `(n,)` in time order.
+    spacing_rows
+        Rows after which two scores share no raw reading.
+    warmup_rows
+        Rows of the block that could not be counted.
+    training_rows
+        Rows of the whole training set, for messages.
+    """
+
+    scores: Floats
+    spacing_rows: int
+    warmup_rows: int
+    training_rows: int
+
+    @property
+    def independent(self) -> int:
+        """Number of scores that share no reading, at least 1."""
+        return max(len(self.scores) // self.spacing_rows, 1)
+
+    def require(self, independent: int, what: str) -> None:
+        """Refuse a rule that needs more independent scores than there are.
+
+        Raises
+        ------
+        TooFewRows
+            With the number of training rows that would do.
+        """
+        if self.independent < independent:
+            held_out = independent * self.spacing_rows
+            needed = rows_for(held_out_rows=held_out, warmup_rows=self.warmup_rows)
+            raise TooFewRows(what, rows=self.training_rows, rows_needed=needed)
+
+    def evidence(self) -> dict[str, JSON]:
+        """What every limit set on these scores states."""
+        return {
+            "held_out_rows": len(self.scores),
+            "independent_scores": self.independent,
+            "held_out_maximum": float(self.scores.max()),
+            "held_out_median": float(np.median(self.scores)),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Margin:
+    """A multiple of the highest held-out score: promises no rate, and works where a rate cannot be known.
+
+    With 400 rows of training, smoothed scores leave two or three independent ones: no quantile above the median can be
+    estimated. What can be said is how far normal operation went in a block the detector had not seen, and how much
+    further it may go. Scores are squares, so a factor of 4 lets the plant go twice as far.
+    """
+
+    method: ClassVar[str] = "margin"
+    factor: float = 4.0
+
+    def __post_init__(self) -> None:
+        _check(self.method, "factor", self.factor, 0.0, 1e6)
+
+    def settle(self, held_out: HeldOut) -> Threshold:
+        """Set the limit."""
+        value = _positive(self.factor * float(held_out.scores.max()))
+        return Threshold(value, {"method": self.method, "factor": self.factor}, held_out.evidence())
+
+
+@dataclass(frozen=True, slots=True)
+class Percentile:
+    """The limit that a new normal row exceeds with probability 1 - q/100 at most, on average over training sets [1].
+
+    References
+    ----------
+    .. [1] Vovk et al. (2005), Algorithmic Learning in a Random World: the (n + 1) correction of conformal prediction
+    """
+
+    method: ClassVar[str] = "percentile"
+    q: float = 95.0
+
+    def __post_init__(self) -> None:
+        _check(self.method, "q", self.q, 0.0, 100.0)
+
+    def settle(self, held_out: HeldOut) -> Threshold:
+        """Set the limit.
+
+        Raises
+        ------
+        TooFewRows
+            With fewer than `q / (100 - q)` independent scores: 95 needs 19.
+        """
+        level = self.q / 100.0
+        held_out.require(math.ceil(level / (1.0 - level) - 1e-9), f"the percentile {self.q:g}")
+        corrected = min(math.ceil((held_out.independent + 1) * level - 1e-9) / held_out.independent, 1.0)
+        value = float(np.quantile(held_out.scores, corrected, method="higher"))
+        evidence = {**held_out.evidence(), "corrected_percentile": 100.0 * corrected}
+        return Threshold(_positive(value), {"method": self.method, "q": self.q}, evidence)
+
+
+@dataclass(frozen=True, slots=True)
+class Sigma:
+    """Mean plus k standard deviations of the held-out scores, widened for the uncertainty of both.
+
+    It reads as a rate only if scores are normally distributed; they seldom are.
+    """
+
+    method: ClassVar[str] = "sigma"
+    k: float = 3.0
+
+    def __post_init__(self) -> None:
+        _check(self.method, "k", self.k, 0.0, 100.0)
+
+    def settle(self, held_out: HeldOut) -> Threshold:
+        """Set the limit.
+
+        Raises
+        ------
+        TooFewRows
+            With fewer than 20 independent scores.
+        """
+        held_out.require(_SIGMA_LEAST, "mean plus k sigma")
+        mean, spread = float(held_out.scores.mean()), float(held_out.scores.std())
+        # A new row differs from the estimated mean by the spread of both (a prediction interval).
+        widened = self.k * math.sqrt(1.0 + 1.0 / held_out.independent)
+        evidence = {**held_out.evidence(), "mean": mean, "standard_deviation": spread, "widened_k": widened}
+        return Threshold(_positive(mean + widened * spread), {"method": self.method, "k": self.k}, evidence)
+
+
+@dataclass(frozen=True, slots=True)
+class FalsePositiveRate:
+    """The lowest limit that keeps an asked false-positive rate with 90 % confidence [1].
+
+    References
+    ----------
+    .. [1] Wilks (1941), Determination of sample sizes for setting tolerance limits, Ann. Math. Statist. 12(1)
+    """
+
+    method: ClassVar[str] = "fpr"
+    max_fpr: float = 0.05
+
+    def __post_init__(self) -> None:
+        _check(self.method, "max_fpr", self.max_fpr, 0.0, 1.0)
+
+    def settle(self, held_out: HeldOut) -> Threshold:
+        """Set the limit.
+
+        Raises
+        ------
+        TooFewRows
+            If even the highest score does not give the confidence: 0.05 needs 45 independent scores.
+        """
+        level = 1.0 - self.max_fpr
+        needed = math.ceil(math.log(1.0 - _FPR_CONFIDENCE) / math.log(level) - 1e-9)
+        held_out.require(needed, f"a false-positive rate of {self.max_fpr:g}")
+        rank = _tolerance_rank(held_out.independent, level)
+        value = float(np.quantile(held_out.scores, rank / held_out.independent, method="higher"))
+        evidence = {
+            **held_out.evidence(),
+            "confidence": _FPR_CONFIDENCE,
+            "corrected_percentile": 100.0 * rank / held_out.independent,
+            "held_out_fpr": float((held_out.scores > value).mean()),
+        }
+        return Threshold(_positive(value), {"method": self.method, "max_fpr": self.max_fpr}, evidence)
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A limit that a person chose."""
+
+    value: float
+    method: ClassVar[str] = "value"
+
+    def __post_init__(self) -> None:
+        _check(self.method, "value", self.value, 0.0, 1e300)
+
+    def settle(self, held_out: HeldOut) -> Threshold:
+        """Take the limit and state what held-out rows say of it."""
+        evidence = {**held_out.evidence(), "held_out_fpr": float((held_out.scores > self.value).mean())}
+        return Threshold(self.value, {"method": self.method, "value": self.value}, evidence)
+
+
+UnlabelledRule: TypeAlias = Margin | Percentile | Sigma | FalsePositiveRate | Value
+
+
+def _tolerance_rank(n: int, level: float) -> int:
+    """Smallest r for which the r-th of n sorted values lies above the `level` quantile with the wanted confidence."""
+    counts = np.arange(n)
+    log_factorial = np.concatenate(([0.0], np.cumsum(np.log(np.arange(1, n + 1)))))
+    log_choose = log_factorial[n] - log_factorial[counts] - log_factorial[n - counts]
+    below = np.cumsum(np.exp(log_choose + counts * math.log(level) + (n - counts) * math.log1p(-level)))
+    return int(np.searchsorted(below, _FPR_CONFIDENCE)) + 1
+
+
+def _positive(value: float) -> float:
+    # A limit of 0 (a plant that did not move at all in the block) would alarm on rounding.
+    return max(value, float(np.finfo(np.float32).eps))
+
+
+def _check(method: str, name: str, value: float, low: float, high: float) -> None:
+    if not low < value < high:
+        fault = Fault(f"/threshold/{name}", f"{name} lies between {low:g} and {high:g}, both excluded")
+        raise RuleRefused(f"the threshold method {method!r} cannot use {name} = {value:g}", faults=[fault])

@@ -1,0 +1,78 @@
+"""A finished detector as one value: all that a bundle stores and a service needs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from services.anomaly.domain.arrays import Floats
+from services.anomaly.domain.blocks import Blocks
+from services.anomaly.domain.options import DetectorKind
+from services.anomaly.domain.scaling import Scaling
+from services.anomaly.domain.scores import Head
+from services.anomaly.domain.thresholds import HeldOut, Threshold
+from shared.errors import JSON
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A sensor and how it was spread over the training rows [unit of the sensor].
+
+    Parameters
+    ----------
+    unit
+        For people; `None` where nobody said.
+    constant
+        It did not move while the detector was fitted.
+    """
+
+    name: str
+    unit: str | None
+    minimum: float
+    maximum: float
+    mean: float
+    std: float
+    constant: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A detector that was fitted and calibrated.
+
+    Parameters
+    ----------
+    kind, reason
+        What it is, and why that was chosen where the caller left the choice.
+    window_rows
+        Rows the model looks at; the head looks back further.
+    network
+        The exported graph of a network; `None` for a statistical detector.
+    options, blocks, period, report
+        What the card says of its making; the period is first and last time of the training rows, where known.
+    """
+
+    kind: DetectorKind
+    reason: str | None
+    columns: tuple[Column, ...]
+    window_rows: int
+    scaling: Scaling
+    network: bytes | None
+    head: Head
+    held_out: HeldOut
+    threshold: Threshold
+    options: Mapping[str, JSON]
+    blocks: Blocks
+    period: tuple[datetime, datetime] | None
+    report: Mapping[str, JSON]
+
+
+def describe_columns(
+    rows: Floats, names: tuple[str, ...], units: Mapping[str, str], scaling: Scaling
+) -> tuple[Column, ...]:
+    """Describe each sensor of `(n, c)` training rows."""
+    low, high, mean, std = rows.min(axis=0), rows.max(axis=0), rows.mean(axis=0), rows.std(axis=0)
+    return tuple(
+        Column(
+            name, units.get(name), float(low[i]), float(high[i]), float(mean[i]), float(std[i]), i in scaling.constant
+        )
+        for i, name in enumerate(names)
+    )

@@ -1,0 +1,1 @@
+"""Training; the only place of the suite that imports torch."""

@@ -1,0 +1,148 @@
+"""Train a network to reconstruct normal windows, until a later block no longer gets better."""
+
+import copy
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from services.anomaly.domain.options import NetworkOptions
+from shared.errors import AppError, Kind
+
+# The network never saw anything this far from normal [standard deviations]. What lies beyond is cut off before the
+# network and counted in full by the residual, so that an absurd reading cannot turn a score into NaN.
+INPUT_LIMIT = 100.0
+# Improvements of the stop block's mean squared error below this are noise.
+_LEAST_IMPROVEMENT = 1e-4
+# Exploding gradients are the known weakness of recurrent networks (Pascanu et al. 2013, arXiv:1211.5063).
+_GRADIENT_NORM = 5.0
+
+
+class TrainingDiverged(AppError):
+    """The loss stopped being a number."""
+
+    kind, code = Kind.INVALID, "anomaly.training_diverged"
+
+
+class TrainingCancelled(AppError):
+    """Somebody asked for the training to stop."""
+
+    kind, code = Kind.CONFLICT, "anomaly.training_cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """One pass over the fit block; losses are mean squared errors of standardised sensors [1]."""
+
+    number: int
+    of: int
+    fit_loss: float
+    stop_loss: float
+
+
+@dataclass(frozen=True, slots=True)
+class FitReport:
+    """How the training went; the network is the one after `best_epoch`."""
+
+    epochs: tuple[Epoch, ...]
+    best_epoch: int
+
+    @property
+    def stopped_early(self) -> bool:
+        """Whether the stop block ended the training before the last epoch."""
+        return len(self.epochs) < self.epochs[-1].of
+
+
+def fit_network(
+    network: nn.Module,
+    fit_windows: NDArray[np.float32],
+    stop_windows: NDArray[np.float32],
+    options: NetworkOptions,
+    *,
+    on_epoch: Callable[[Epoch], None],
+    should_stop: Callable[[], bool],
+) -> FitReport:
+    """Train in place with Adam and keep the weights that did best on the stop block.
+
+    Parameters
+    ----------
+    network
+        Maps standardised windows to their reconstruction.
+    fit_windows, stop_windows
+        `(n, w, c)` views; only a batch at a time is copied.
+    on_epoch
+        Called after every epoch.
+    should_stop
+        Asked before every epoch.
+
+    Raises
+    ------
+    TrainingDiverged
+        If a loss is no longer finite.
+    TrainingCancelled
+        If `should_stop` said so.
+    """
+    shuffle = np.random.default_rng(options.seed)
+    optimiser = torch.optim.Adam(network.parameters(), lr=options.learning_rate)
+    epochs: list[Epoch] = []
+    best, best_loss, weights = 0, math.inf, copy.deepcopy(network.state_dict())
+    for number in range(1, options.epochs + 1):
+        if should_stop():
+            raise TrainingCancelled(f"training was cancelled after {number - 1} epochs", epochs=number - 1)
+        order = shuffle.permutation(len(fit_windows))
+        epoch = Epoch(
+            number,
+            options.epochs,
+            _train_once(network, optimiser, fit_windows, order, options.batch_size),
+            reconstruction_error(network, stop_windows),
+        )
+        if not (math.isfinite(epoch.fit_loss) and math.isfinite(epoch.stop_loss)):
+            raise TrainingDiverged(f"the loss is not a number after epoch {number}: lower the learning rate")
+        epochs.append(epoch)
+        on_epoch(epoch)
+        if epoch.stop_loss < best_loss - _LEAST_IMPROVEMENT:
+            best, best_loss, weights = number, epoch.stop_loss, copy.deepcopy(network.state_dict())
+        if number - best >= options.patience_epochs:
+            break
+    network.load_state_dict(weights)
+    network.eval()
+    return FitReport(tuple(epochs), best)
+
+
+def reconstruction_error(network: nn.Module, windows: NDArray[np.float32]) -> float:
+    """Mean squared error over all values of `(n, w, c)` windows; NaN without windows."""
+    network.eval()
+    total = 0.0
+    with torch.no_grad():
+        for start in range(0, len(windows), 512):
+            batch = _tensor(windows[start : start + 512])
+            total += float(((network(batch) - batch) ** 2).mean(dim=(1, 2)).sum())
+    return total / len(windows) if len(windows) else math.nan
+
+
+def _train_once(
+    network: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    windows: NDArray[np.float32],
+    order: NDArray[np.int64],
+    batch_size: int,
+) -> float:
+    network.train()
+    total = 0.0
+    for start in range(0, len(order), batch_size):
+        batch = _tensor(windows[order[start : start + batch_size]])
+        loss = ((network(batch) - batch) ** 2).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), _GRADIENT_NORM)
+        optimiser.step()
+        total += loss.item() * len(batch)
+    return total / len(order)
+
+
+def _tensor(windows: NDArray[np.float32]) -> torch.Tensor:
+    return torch.from_numpy(np.array(windows, dtype=np.float32))

@@ -1,0 +1,138 @@
+"""The gateway's tables. Times are whole milliseconds since 1970 [ms], so that both databases order and index them."""
+
+from pathlib import Path
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+from shared.database import migrate
+
+HISTORY = "gateway"
+SCRIPTS = Path(__file__).parent / "migrations"
+
+metadata = MetaData()
+
+users = Table(
+    "users",
+    metadata,
+    Column("username", String(64), primary_key=True),
+    Column("role", String(16), nullable=False),
+    Column("password_hash", Text, nullable=False),
+    Column("active", Boolean(create_constraint=False), nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("assets", JSON, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("password_changed_at_ms", BigInteger, nullable=False),
+    # The row stays when its user is deleted: the name must not come back as somebody else's.
+    Column("deleted_at_ms", BigInteger),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("key_id", String(16), primary_key=True),
+    Column("name", String(100), nullable=False),
+    Column("owner", String(64), ForeignKey("users.username"), nullable=False),
+    Column("digest", LargeBinary(32), nullable=False),
+    Column("former_digest", LargeBinary(32)),
+    Column("former_until_ms", BigInteger),
+    Column("scopes", JSON, nullable=False),
+    Column("assets", JSON, nullable=False),
+    Column("active", Boolean(create_constraint=False), nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("expires_at_ms", BigInteger, nullable=False),
+    Column("last_used_at_ms", BigInteger),
+    Index("ix_api_keys_owner", "owner", "key_id"),
+)
+
+refresh_families = Table(
+    "refresh_families",
+    metadata,
+    Column("family_id", String(32), primary_key=True),
+    Column("username", String(64), ForeignKey("users.username"), nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("ends_at_ms", BigInteger, nullable=False),
+    Column("revoked_at_ms", BigInteger),
+    Index("ix_refresh_families_username", "username"),
+    Index("ix_refresh_families_ends_at_ms", "ends_at_ms"),
+)
+
+refresh_tokens = Table(
+    "refresh_tokens",
+    metadata,
+    Column("digest", LargeBinary(32), primary_key=True),
+    Column("family_id", String(32), ForeignKey("refresh_families.family_id", ondelete="CASCADE"), nullable=False),
+    Column("expires_at_ms", BigInteger, nullable=False),
+    Column("spent_at_ms", BigInteger),
+    Index("ix_refresh_tokens_family_id", "family_id"),
+)
+
+audit_entries = Table(
+    "audit_entries",
+    metadata,
+    Column("sequence", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("at_ms", BigInteger, nullable=False),
+    # `user` is a word of PostgreSQL's own.
+    Column("username", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("resource", Text, nullable=False),
+    Column("success", Boolean(create_constraint=False), nullable=False),
+    Column("address", Text, nullable=False),
+    Column("request_id", Text, nullable=False),
+    Column("facts", JSON, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Index("ix_audit_entries_username", "username", "sequence"),
+    Index("ix_audit_entries_action", "action", "sequence"),
+    Index("ix_audit_entries_at_ms", "at_ms"),
+)
+
+# One row: the newest entry's place, kept apart so that missing entries at the end show.
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("chain", Integer, primary_key=True, autoincrement=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("digest", String(64), nullable=False),
+)
+
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("alert_id", String(100), primary_key=True),
+    Column("source", String(100), nullable=False),
+    Column("kind", String(100), nullable=False),
+    Column("severity", String(16), nullable=False),
+    Column("asset", Text),
+    Column("subject", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("facts", JSON, nullable=False),
+    Column("dedup_key", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("occurrences", Integer, nullable=False),
+    Column("occurred_at_ms", BigInteger, nullable=False),
+    Column("last_occurred_at_ms", BigInteger, nullable=False),
+    # The newest message counted on this row: one that is delivered twice is counted once.
+    Column("last_alert_id", String(100), nullable=False),
+    Column("acknowledged_by", String(64)),
+    Column("acknowledged_at_ms", BigInteger),
+    Index("ix_alerts_dedup_key", "dedup_key", "state"),
+    Index("ix_alerts_occurred_at_ms", "occurred_at_ms", "alert_id"),
+)
+
+
+def migrate_gateway(url: str) -> None:
+    """Bring the gateway's tables to their newest revision; see `shared.database.migrate`."""
+    migrate(url, HISTORY, SCRIPTS)

@@ -1,0 +1,1 @@
+"""Decisions of the gateway, free of input and output."""

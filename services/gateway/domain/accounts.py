@@ -1,0 +1,257 @@
+"""Administration of users."""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Protocol
+
+from services.gateway.domain.audit import Action, Event, Source
+from services.gateway.domain.credentials import user_stamp
+from services.gateway.domain.errors import LastAdmin, NotAllowed, WrongCredentials
+from services.gateway.domain.pages import Page
+from services.gateway.domain.passwords import check_password, is_checkable
+from services.gateway.domain.sessions import AuditTrail, Floors, LoginThrottle, PasswordHasher
+from services.gateway.domain.users import User
+from shared.clock import Clock
+from shared.errors import JSON
+from shared.principal import Permission, Principal, Role
+
+
+@dataclass(frozen=True, slots=True)
+class UserChange:
+    """What an administrator changes; `None` leaves a field as it is."""
+
+    role: Role | None = None
+    active: bool | None = None
+    assets: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UserRequest:
+    """A user to add."""
+
+    username: str
+    password: str = field(repr=False)
+    role: Role
+    assets: tuple[str, ...] = ()
+
+
+class HashMaker(PasswordHasher, Protocol):
+    """Also makes hashes."""
+
+    async def hash(self, password: str) -> str:
+        """Hash a new password."""
+        ...
+
+
+class UserStore(Protocol):
+    """Keeps users; each method is one transaction."""
+
+    async def get(self, username: str) -> User:
+        """Raise `UserMissing` if there is none."""
+        ...
+
+    async def add(self, user: User) -> None:
+        """Raise `UserExists` if the name is or was taken."""
+        ...
+
+    async def page(self, *, limit: int, cursor: str | None) -> Page[User]:
+        """Users by name."""
+        ...
+
+    async def change(self, username: str, change: UserChange) -> User:
+        """Apply a change, raise the generation, and raise `LastAdmin` rather than leave no administrator."""
+        ...
+
+    async def set_password(self, username: str, password_hash: str, now: datetime) -> User:
+        """Set the hash, raise the generation and end every session of the user."""
+        ...
+
+    async def delete(self, username: str, now: datetime) -> User:
+        """Delete a user for good, end every session and raise the generation; the name stays taken."""
+        ...
+
+
+def apply_change(user: User, change: UserChange, *, other_admins: int) -> User:
+    """The user after a change, one generation on.
+
+    Parameters
+    ----------
+    other_admins
+        How many other active administrators there are.
+
+    Raises
+    ------
+    LastAdmin
+        If the change would leave none.
+    """
+    changed = replace(
+        user,
+        role=user.role if change.role is None else change.role,
+        active=user.active if change.active is None else change.active,
+        assets=user.assets if change.assets is None else change.assets,
+        generation=user.generation + 1,
+    )
+    if _administers(user) and not _administers(changed):
+        check_not_last(user, other_admins=other_admins)
+    return changed
+
+
+def check_not_last(user: User, *, other_admins: int) -> None:
+    """Refuse to lose this user as an administrator if there is no other.
+
+    Raises
+    ------
+    LastAdmin
+        If nobody would be left.
+    """
+    if _administers(user) and other_admins == 0:
+        raise LastAdmin
+
+
+def _administers(user: User) -> bool:
+    return user.active and user.role is Role.ADMIN
+
+
+class Accounts:
+    """What an administrator does to users, and a user to their own password."""
+
+    def __init__(
+        self,
+        *,
+        users: UserStore,
+        hasher: HashMaker,
+        floors: Floors,
+        throttle: LoginThrottle,
+        audit: AuditTrail,
+        clock: Clock,
+    ) -> None:
+        self._users = users
+        self._hasher = hasher
+        self._floors = floors
+        self._throttle = throttle
+        self._audit = audit
+        self._clock = clock
+
+    async def get(self, username: str) -> User:
+        """Find a user.
+
+        Raises
+        ------
+        UserMissing
+            If there is none of this name.
+        """
+        return await self._users.get(username)
+
+    async def page(self, *, limit: int, cursor: str | None) -> Page[User]:
+        """List users by name."""
+        return await self._users.page(limit=limit, cursor=cursor)
+
+    async def create(self, caller: Principal, asked: UserRequest, source: Source) -> User:
+        """Add a user.
+
+        Raises
+        ------
+        PasswordRefused
+            If the password breaks the policy.
+        UserExists
+            If the name is or was taken.
+        """
+        check_password(asked.password, asked.username)
+        now = self._clock.now()
+        user = User(
+            username=asked.username,
+            role=asked.role,
+            password_hash=await self._hasher.hash(asked.password),
+            active=True,
+            generation=1,
+            assets=asked.assets,
+            created_at=now,
+            password_changed_at=now,
+        )
+        await self._users.add(user)
+        facts: dict[str, JSON] = {"role": user.role.value, "assets": user.assets}
+        await self._record(caller, Action.USER_CREATED, user.username, source, facts)
+        return user
+
+    async def change(self, caller: Principal, username: str, change: UserChange, source: Source) -> User:
+        """Change a user; tokens and keys verified before are verified anew.
+
+        Raises
+        ------
+        UserMissing
+            If there is none of this name.
+        LastAdmin
+            If nobody would be left to administer.
+        """
+        await self._floors.require_reachable()
+        user = await self._users.change(username, change)
+        await self._floors.raise_to(user_stamp(username, user.generation))
+        facts: dict[str, JSON] = {"role": user.role.value, "active": user.active, "assets": user.assets}
+        await self._record(caller, Action.USER_CHANGED, username, source, facts)
+        return user
+
+    async def delete(self, caller: Principal, username: str, source: Source) -> None:
+        """Delete a user, with all sessions and keys.
+
+        Raises
+        ------
+        UserMissing
+            If there is none of this name.
+        LastAdmin
+            If nobody would be left to administer.
+        """
+        await self._floors.require_reachable()
+        user = await self._users.delete(username, self._clock.now())
+        await self._floors.raise_to(user_stamp(username, user.generation))
+        await self._record(caller, Action.USER_DELETED, username, source)
+
+    async def set_password(
+        self, caller: Principal, username: str, new: str, current: str | None, source: Source
+    ) -> None:
+        """Set a password and end every session of the user.
+
+        A user proves the current password first; an administrator may set somebody else's without.
+
+        Raises
+        ------
+        NotAllowed
+            If the caller is neither this user nor an administrator.
+        WrongCredentials
+            If the current password is wrong or missing.
+        PasswordRefused
+            If the new password breaks the policy.
+        """
+        own = caller.subject == username
+        if not own and not caller.may(Permission.MANAGE_USERS):
+            raise NotAllowed(Permission.MANAGE_USERS.value)
+        await self._floors.require_reachable()
+        user = await self._users.get(username)
+        if own:
+            await self._prove(user, current, source)
+        check_password(new, username, pointer="/new_password")
+        changed = await self._users.set_password(username, await self._hasher.hash(new), self._clock.now())
+        await self._floors.raise_to(user_stamp(username, changed.generation))
+        await self._record(caller, Action.PASSWORD_CHANGED, username, source)
+
+    async def _prove(self, user: User, current: str | None, source: Source) -> None:
+        # The same throttle as for logins: a stolen token must not become a way to guess the password.
+        await self._throttle.admit(user.username, source.address)
+        proved = (
+            current is not None and is_checkable(current) and await self._hasher.verify(current, user.password_hash)
+        )
+        if not proved:
+            await self._record(user.principal(), Action.PASSWORD_CHANGED, user.username, source, success=False)
+            raise WrongCredentials
+
+    async def _record(
+        self,
+        caller: Principal,
+        action: Action,
+        resource: str,
+        source: Source,
+        facts: dict[str, JSON] | None = None,
+        *,
+        success: bool = True,
+    ) -> None:
+        event = Event(self._clock.now(), caller.subject, action.value, resource, success, source, facts or {})
+        await self._audit.record(event)

@@ -1,0 +1,51 @@
+"""Who uses the system, as it is stored."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.principal import ROLE_PERMISSIONS, Permission, Principal, Role
+
+USERNAME_PATTERN = r"^[a-z0-9](?:[a-z0-9._@-]{0,62}[a-z0-9])?$"
+# A dotted path of names, ISA-95 like: enterprise.site.area.unit
+ASSET_PATTERN = r"^[\w-]+(?:\.[\w-]+)*$"
+_USERNAME = re.compile(USERNAME_PATTERN)
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """One user.
+
+    Parameters
+    ----------
+    password_hash
+        As the hasher wrote it, with its parameters.
+    generation
+        Rises with every change that must end what was issued before: tokens carry the generation they were issued
+        under.
+    assets
+        Asset subtrees the user is limited to; empty means all.
+    """
+
+    username: str
+    role: Role
+    password_hash: str
+    active: bool
+    generation: int
+    assets: tuple[str, ...]
+    created_at: datetime
+    password_changed_at: datetime
+
+    def principal(self) -> Principal:
+        """The user as a caller who logged in with a password."""
+        return Principal(self.username, self.role, ROLE_PERMISSIONS[self.role], self.assets, "password")
+
+
+def is_username(text: str) -> bool:
+    """Whether a text can be a user name: lower case, so that no two names look alike but for their case."""
+    return _USERNAME.fullmatch(text) is not None
+
+
+def scopes_of(permissions: frozenset[Permission]) -> list[str]:
+    """Permissions in the order they are defined, as the API writes them."""
+    return [permission.value for permission in Permission if permission in permissions]

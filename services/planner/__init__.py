@@ -1,0 +1,1 @@
+"""Inspection planning: exact scores, explanations and search."""

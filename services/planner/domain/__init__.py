@@ -1,0 +1,1 @@
+"""The planning model: pure values and rules."""

@@ -1,0 +1,1 @@
+"""The rules a plan is scored by, one file each."""

@@ -1,0 +1,60 @@
+"""Faults pydantic finds, as JSON pointers into what was sent."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import cast
+
+from pydantic import ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError
+from typing_extensions import LiteralString
+
+from services.planner.schemas.cross_checks import CrossFault, Location
+from shared.errors import Fault
+
+
+def faults_of(error: ValidationError, pointer: str = "") -> list[Fault]:
+    """Return the faults of a validation error; `pointer` is where the validated value stood in the body."""
+    return [
+        Fault(pointer + "".join(f"/{_escaped(part)}" for part in entry["loc"]), entry["msg"])
+        for entry in error.errors(include_url=False, include_input=False)
+    ]
+
+
+def path_in(document: object, location: Location) -> Location:
+    """Return the part of a pydantic location that is a path in the document.
+
+    Pydantic also names the branch of a union in its locations, which the document knows nothing of. A last part that
+    is missing in an object of the document stays.
+    """
+    path: list[str | int] = []
+    place = document
+    for position, part in enumerate(location):
+        if isinstance(place, Mapping) and part in place:
+            place = place[part]
+        elif isinstance(place, Sequence) and not isinstance(place, str) and isinstance(part, int) and part < len(place):
+            place = place[part]
+        elif not (isinstance(place, Mapping) and position == len(location) - 1 and isinstance(part, str)):
+            continue
+        path.append(part)
+    return tuple(path)
+
+
+def merged(title: str, document: object, shape: ValidationError | None, cross: Iterable[CrossFault]) -> ValidationError:
+    """Return one error with the faults of shape and those between parts, each at its path in the document."""
+    lines: dict[Location, InitErrorDetails] = {}
+    for entry in shape.errors(include_url=False) if shape is not None else ():
+        path = path_in(document, entry["loc"])
+        # Of the branches of a union the first speaks; the others would say the same place is wrong again.
+        lines.setdefault(path, _line(entry["type"], path, entry["msg"], entry["input"]))
+    for fault in cross:
+        lines.setdefault(fault.location, _line("cross_check", fault.location, fault.detail, None))
+    return ValidationError.from_exception_data(title, list(lines.values()))
+
+
+def _line(kind: str, location: Location, message: str, value: object) -> InitErrorDetails:
+    # The message is a template to pydantic: braces that a caller sent must not be read as its fields.
+    error = PydanticCustomError(cast("LiteralString", kind), "{message}", {"message": message})
+    return InitErrorDetails(type=error, loc=location, input=value)
+
+
+def _escaped(part: str | int) -> str:
+    return str(part).replace("~", "~0").replace("/", "~1")

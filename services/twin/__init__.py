@@ -1,0 +1,1 @@
+"""The twin: calibrated predictions from signed ONNX bundles."""

@@ -1,0 +1,1 @@
+"""What a prediction is: inputs, intervals, applicability, alert rules. Pure."""

@@ -1,0 +1,143 @@
+"""Whether a row resembles the rows that the model learned from; a valid range alone does not tell.
+
+Two questions: is each value inside what training saw, and is the combination one that training saw (Mahalanobis
+distance)? A hot pump at high pressure may be new even where each value alone is not.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vector = NDArray[np.float64]
+Matrix = NDArray[np.float64]
+
+# Beyond the training range by this share of it is a different plant, not the edge of the known one.
+_RANGE_MARGIN = 0.1
+# The edge begins where one training row in a thousand lies; "out" where none ever came near.
+_EDGE_QUANTILE = 0.999
+_OUT_FACTOR = 1.5
+# Directions in which the training rows hardly vary, relative to the widest, carry rounding and nothing else.
+_SMALLEST_EIGENVALUE = 1e-10
+# With more features a distance costs more than it tells; ranges remain.
+MAX_DISTANCE_FEATURES = 256
+# A feature is named as a cause when it brings at least this share of the squared distance.
+_CAUSE_SHARE = 0.25
+
+
+class State(StrEnum):
+    """Where a row lies."""
+
+    IN = "in"
+    EDGE = "edge"
+    OUT = "out"
+
+
+@dataclass(frozen=True, slots=True)
+class Applicability:
+    """Where a row lies, and the features that put it there."""
+
+    state: State
+    features: tuple[str, ...] = ()
+
+
+_IN = Applicability(State.IN)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRegion:
+    """The part of the input space that training rows came from.
+
+    Parameters
+    ----------
+    minimum, maximum, mean
+        `(f,)` of the training rows.
+    whitener
+        `(f, r)`: a centred row times this has independent parts of variance 1; `r = 0` asks for no distance.
+    edge_distance, out_distance
+        Mahalanobis distance at which the edge and the outside begin [1].
+    """
+
+    minimum: Vector
+    maximum: Vector
+    mean: Vector
+    whitener: Matrix
+    edge_distance: float
+    out_distance: float
+
+
+def learn_region(rows: Matrix) -> TrainingRegion:
+    """Describe the training rows `(n, f)`; all values finite."""
+    minimum, maximum, mean = rows.min(axis=0), rows.max(axis=0), rows.mean(axis=0)
+    std = rows.std(axis=0)
+    scale = np.where(std > 0, std, 1.0)
+    if rows.shape[1] > MAX_DISTANCE_FEATURES:
+        whitener = np.empty((rows.shape[1], 0))
+    else:
+        standardised = (rows - mean) / scale
+        values, vectors = np.linalg.eigh(standardised.T @ standardised / len(rows))
+        kept = values > _SMALLEST_EIGENVALUE * max(values[-1], 1.0)
+        whitener = (vectors[:, kept] / np.sqrt(values[kept])) / scale[:, np.newaxis]
+    distances = np.linalg.norm((rows - mean) @ whitener, axis=1)
+    return TrainingRegion(
+        minimum=minimum,
+        maximum=maximum,
+        mean=mean,
+        whitener=np.ascontiguousarray(whitener),
+        edge_distance=float(np.quantile(distances, _EDGE_QUANTILE)),
+        out_distance=float(_OUT_FACTOR * distances.max()),
+    )
+
+
+class ApplicabilityCheck:
+    """Places rows relative to the training rows."""
+
+    def __init__(self, names: Sequence[str], region: TrainingRegion) -> None:
+        self._names = tuple(names)
+        margin = _RANGE_MARGIN * (region.maximum - region.minimum)
+        # Python floats: comparing a handful of them costs less than one call into numpy.
+        self._limits = list(
+            zip(
+                region.minimum.tolist(),
+                region.maximum.tolist(),
+                (region.minimum - margin).tolist(),
+                (region.maximum + margin).tolist(),
+                strict=True,
+            )
+        )
+        self._mean, self._whitener = region.mean, region.whitener
+        self._edge_squared, self._out_squared = region.edge_distance**2, region.out_distance**2
+
+    def place(self, values: Sequence[float], row: Vector) -> Applicability:
+        """Place one row, given both as Python floats and as an array `(f,)`."""
+        whitened = (row - self._mean) @ self._whitener
+        return self._place(values, float(whitened @ whitened))
+
+    def place_all(self, rows: Matrix) -> list[Applicability]:
+        """Place each row of `(n, f)`."""
+        whitened = (rows - self._mean) @ self._whitener
+        squared: list[float] = np.einsum("ij,ij->i", whitened, whitened).tolist()
+        return [self._place(values, distance) for values, distance in zip(rows.tolist(), squared, strict=True)]
+
+    def _place(self, values: Sequence[float], squared: float) -> Applicability:
+        edge, out = [], []
+        for name, value, (lower, upper, far_lower, far_upper) in zip(self._names, values, self._limits, strict=True):
+            if not lower <= value <= upper:
+                (edge if far_lower <= value <= far_upper else out).append(name)
+        if not edge and not out and squared <= self._edge_squared:
+            return _IN
+        if out:
+            return Applicability(State.OUT, tuple(out))
+        if squared > self._out_squared:
+            return Applicability(State.OUT, tuple(edge) or self._causes(values))
+        return Applicability(State.EDGE, tuple(edge) or self._causes(values))
+
+    def _causes(self, values: Sequence[float]) -> tuple[str, ...]:
+        """Features that bring the distance: the terms of `z' S z` sum to it."""
+        centred = np.asarray(values) - self._mean
+        terms = centred * (self._whitener @ (centred @ self._whitener))
+        order = np.argsort(-terms)
+        causes = [self._names[i] for i in order if terms[i] >= _CAUSE_SHARE * terms.sum()]
+        return tuple(causes) or (self._names[int(order[0])],)

@@ -1,0 +1,1 @@
+"""From a fitted estimator to a signed bundle that predicts exactly the same."""

@@ -1,0 +1,118 @@
+"""The only application factory of the suite: every service answers, fails, logs and is measured alike."""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from fastapi.openapi.utils import get_openapi
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from shared.http.identity import RequireIdentity
+from shared.http.metrics import ServiceMetrics
+from shared.http.middleware import BodyLimit, Deadline, RequestContext
+from shared.http.probes import Probe, Readiness, probe_router
+from shared.http.problems import Problem, install_problem_handlers
+from shared.internal_token import IdentityVerifier
+from shared.settings import ServiceSettings
+
+VERSION = "0.1.0"
+OPENAPI_PATH = "/openapi.json"
+OPEN_PATHS = frozenset({"/healthz", "/readyz", "/metrics", OPENAPI_PATH})
+
+Lifespan = Callable[[], AbstractAsyncContextManager[None]]
+
+
+class ServiceApp:
+    """A service as an ASGI application, with what a server and a test need to reach."""
+
+    def __init__(self, api: FastAPI, outermost: ASGIApp, readiness: Readiness) -> None:
+        self.api, self.readiness = api, readiness
+        self._outermost = outermost
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._outermost(scope, receive, send)
+
+
+def build_app(
+    *,
+    settings: ServiceSettings,
+    title: str,
+    routers: Sequence[APIRouter],
+    objects: Sequence[tuple[type, object]],
+    identity: IdentityVerifier | None,
+    metrics: ServiceMetrics,
+    probes: Mapping[str, Probe] | None = None,
+    lifespan: Lifespan | None = None,
+    upload_paths: Sequence[str] = (),
+    wrap: Callable[[ASGIApp], ASGIApp] | None = None,
+) -> ServiceApp:
+    """Assemble a service.
+
+    Parameters
+    ----------
+    objects
+        What `use(T)` hands to a route, by type.
+    identity
+        Verifies who calls; none for the gateway, which is the one that finds out.
+    probes
+        Dependencies that `/readyz` asks, by name.
+    upload_paths
+        Exact paths whose bodies stream, up to the upload limit and without the deadline.
+    wrap
+        A layer between the outermost one (id, log, metrics) and the limits, for the gateway's data path.
+    """
+
+    @asynccontextmanager
+    async def run_lifespan(_: FastAPI) -> AsyncIterator[None]:
+        if lifespan is None:
+            yield
+            return
+        async with lifespan():
+            yield
+
+    api = FastAPI(title=title, version=VERSION, lifespan=run_lifespan, docs_url=None, redoc_url=None)
+    api.state.objects = dict(objects)
+    install_problem_handlers(api)
+    readiness = Readiness()
+    shown_metrics = metrics if settings.enable_monitoring else None
+    api.include_router(
+        probe_router(service=settings.service, readiness=readiness, probes=probes or {}, metrics=shown_metrics)
+    )
+    for router in routers:
+        api.include_router(router)
+    api.openapi = lambda: _openapi(api)  # type: ignore[method-assign] # FastAPI's documented way to extend it
+    app: ASGIApp = api
+    if identity is not None:
+        app = RequireIdentity(app, identity, open_paths=OPEN_PATHS)
+    app = BodyLimit(
+        app,
+        limit_bytes=settings.body_limit_bytes,
+        upload_limit_bytes=settings.upload_limit_bytes,
+        upload_paths=upload_paths,
+    )
+    # Outside the body's limit, so that a client that sends its body drop by drop is held to the deadline too.
+    app = Deadline(app, deadline_s=settings.deadline_s, exempt_paths=upload_paths)
+    if wrap is not None:
+        app = wrap(app)
+    return ServiceApp(api, RequestContext(app, metrics), readiness)
+
+
+def _openapi(api: FastAPI) -> dict[str, Any]:
+    """FastAPI's document with our problem format in place of its own validation error."""
+    if api.openapi_schema is None:
+        document = get_openapi(title=api.title, version=api.version, routes=api.routes)
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        for name in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(name, None)
+        model = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas.update(model.pop("$defs"))
+        schemas["Problem"] = model
+        for path in document["paths"].values():
+            for operation in path.values():
+                if "422" in operation.get("responses", {}):
+                    operation["responses"]["422"]["content"] = {
+                        "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
+                    }
+        api.openapi_schema = document
+    return api.openapi_schema

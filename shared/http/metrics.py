@@ -1,0 +1,47 @@
+"""Rate, errors and duration of every route, and the registry a service adds its own metrics to."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+
+CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+# From a cached prediction to the longest request that is not a job [s].
+_BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+class ServiceMetrics:
+    """The metrics of one process.
+
+    Requests are counted by the route's template, never by the raw path: a caller could make as many paths as it likes.
+    """
+
+    def __init__(self, service: str) -> None:
+        self.service = service
+        self.registry = CollectorRegistry()
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=self.registry)
+        labels = ("service", "method", "route")
+        self.requests = Counter(
+            "futago_http_requests", "Requests answered", (*labels, "status"), registry=self.registry
+        )
+        self.duration_s = Histogram(
+            "futago_http_request_duration_seconds",
+            "Time to the end of the answer",
+            labels,
+            buckets=_BUCKETS_S,
+            registry=self.registry,
+        )
+        self.in_flight = Gauge(
+            "futago_http_requests_in_flight", "Requests being answered", ("service",), registry=self.registry
+        ).labels(service)
+
+    def observe(self, *, method: str, route: str, status: int, duration_s: float) -> None:
+        """Count one answered request."""
+        self.requests.labels(self.service, method, route, str(status)).inc()
+        self.duration_s.labels(self.service, method, route).observe(duration_s)
+
+    def exposition(self) -> bytes:
+        """All metrics of the process in Prometheus text format."""
+        return generate_latest(self.registry)

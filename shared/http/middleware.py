@@ -1,0 +1,224 @@
+"""What happens around every request, as plain ASGI: id, log, metrics, size limit, deadline.
+
+Pure ASGI because Starlette's `BaseHTTPMiddleware` costs a task and two queues for each request.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Collection
+from typing import Never
+
+import structlog
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from shared.errors import AppError, Fault, Kind
+from shared.http.metrics import ServiceMetrics
+from shared.http.problems import internal_problem, problem_of
+from shared.http.request_id import HEADER, accept_or_make, set_request_id
+from shared.log import get_logger
+
+log = get_logger(__name__)
+# Methods a client can invent would each make a new time series.
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+# A layer that answers without a route of the framework names its template here.
+ROUTE_KEY = "futago.route"
+_QUIET_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
+
+
+class BodyTooLarge(AppError):
+    """The request's body is larger than this path accepts."""
+
+    kind, code = Kind.TOO_LARGE, "request.body_too_large"
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(f"the body is larger than {limit_bytes} bytes", limit_bytes=limit_bytes)
+
+
+class NotJson(AppError):
+    """The body says it is JSON and holds what JSON cannot."""
+
+    kind, code = Kind.INVALID, "request.not_json"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__("the body is not valid JSON", faults=[Fault("", detail)])
+
+
+class DeadlineExceeded(AppError):
+    """No answer was ready in time."""
+
+    kind, code = Kind.DEADLINE, "request.deadline_exceeded"
+
+    def __init__(self, deadline_s: float) -> None:
+        super().__init__(f"no answer within {deadline_s:g} s", retry_after_s=1.0, deadline_s=deadline_s)
+
+
+class RequestContext:
+    """Outermost: gives the request its id, writes one log line and one metric, answers 500 for a bug."""
+
+    def __init__(self, app: ASGIApp, metrics: ServiceMetrics) -> None:
+        self._app, self._metrics = app, metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = accept_or_make(Headers(scope=scope).get(HEADER))
+        set_request_id(request_id)
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        started = time.perf_counter()
+        status = 0
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = [pair for pair in message.get("headers", ()) if pair[0] != HEADER.encode()]
+                message["headers"] = [*headers, (HEADER.encode(), request_id.encode())]
+            await send(message)
+
+        self._metrics.in_flight.inc()
+        try:
+            await self._app(scope, receive, send_with_id)
+        except AppError as error:
+            if status:
+                raise
+            await problem_of(error, scope["path"])(scope, receive, send_with_id)
+        except Exception:
+            log.exception("request_failed", path=scope["path"])
+            if not status:
+                await internal_problem(scope["path"])(scope, receive, send_with_id)
+        finally:
+            self._metrics.in_flight.dec()
+            self._finish(scope, status or 499, time.perf_counter() - started)
+            structlog.contextvars.unbind_contextvars("request_id")
+
+    def _finish(self, scope: Scope, status: int, duration_s: float) -> None:
+        """Count and log; 499 (nginx's number) is a client that went away before the answer began."""
+        method = scope["method"] if scope["method"] in _METHODS else "OTHER"
+        route: str = scope.get(ROUTE_KEY) or getattr(scope.get("route"), "path", None) or "unmatched"
+        self._metrics.observe(method=method, route=route, status=status, duration_s=duration_s)
+        if scope["path"] not in _QUIET_PATHS:
+            log.info(
+                "request", method=method, path=scope["path"], status=status, duration_ms=round(duration_s * 1000, 3)
+            )
+
+
+class BodyLimit:
+    """Refuses a body over its limit before it is held in memory, and JSON that is not JSON.
+
+    Python's parser takes `NaN`, `Infinity` and lone surrogates; none of them is JSON (RFC 8259, RFC 7493) and each
+    would come back as a 500 when it is written out again.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, limit_bytes: int, upload_limit_bytes: int, upload_paths: Collection[str] = ()
+    ) -> None:
+        self._app, self._limit_bytes = app, limit_bytes
+        self._upload_limit_bytes, self._upload_paths = upload_limit_bytes, frozenset(upload_paths)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        if scope["path"] in self._upload_paths:
+            limit_bytes, buffer = self._upload_limit_bytes, False
+        else:
+            limit_bytes, buffer = self._limit_bytes, "json" in headers.get("content-type", "")
+        declared = headers.get("content-length", "0")
+        if not declared.isdecimal() or int(declared) > limit_bytes:
+            raise BodyTooLarge(limit_bytes)
+        if buffer:
+            await self._app(scope, await _checked_json(receive, limit_bytes), send)
+        else:
+            await self._stream(scope, receive, send, limit_bytes)
+
+    async def _stream(self, scope: Scope, receive: Receive, send: Send, limit_bytes: int) -> None:
+        received, refused = 0, False
+
+        async def counted() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > limit_bytes:
+                raise BodyTooLarge(limit_bytes)
+            return message
+
+        async def send_or_refuse(message: Message) -> None:
+            # FastAPI turns any error while it reads a body into a 400 of its own; ours says what is wrong.
+            nonlocal refused
+            if received > limit_bytes and message["type"] == "http.response.start":
+                refused = True
+                await problem_of(BodyTooLarge(limit_bytes), scope["path"])(scope, receive, send)
+            if not refused:
+                await send(message)
+
+        await self._app(scope, counted, send_or_refuse)
+
+
+async def _checked_json(receive: Receive, limit_bytes: int) -> Receive:
+    """Read the whole body, check it, and hand it on as one message."""
+    chunks: list[bytes] = []
+    received, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] != "http.request":
+            return receive
+        chunks.append(message.get("body", b""))
+        received += len(chunks[-1])
+        if received > limit_bytes:
+            raise BodyTooLarge(limit_bytes)
+        more = message.get("more_body", False)
+    body = b"".join(chunks)
+    # The full check costs a parse, so it runs only where one of the suspects stands somewhere in the text.
+    if b"NaN" in body or b"Infinity" in body or b"\\u" in body:
+        _require_json(body)
+    handed_on = False
+
+    async def replay() -> Message:
+        nonlocal handed_on
+        if handed_on:
+            return await receive()
+        handed_on = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replay
+
+
+def _require_json(body: bytes) -> None:
+    def refuse(name: str) -> Never:
+        raise NotJson(f"{name} is not a JSON number")
+
+    try:
+        json.dumps(json.loads(body, parse_constant=refuse), ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise NotJson("the text holds half of a surrogate pair") from error
+    except (ValueError, RecursionError) as error:
+        raise NotJson(str(error)) from error
+
+
+class Deadline:
+    """Ends a request whose answer has not begun in time; a stream that has begun may go on."""
+
+    def __init__(self, app: ASGIApp, *, deadline_s: float, exempt_paths: Collection[str] = ()) -> None:
+        self._app, self._deadline_s, self._exempt_paths = app, deadline_s, frozenset(exempt_paths)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] in self._exempt_paths:
+            await self._app(scope, receive, send)
+            return
+        try:
+            async with asyncio.timeout(self._deadline_s) as timer:
+
+                async def send_in_time(message: Message) -> None:
+                    if message["type"] == "http.response.start":
+                        timer.reschedule(None)
+                    await send(message)
+
+                await self._app(scope, receive, send_in_time)
+        except TimeoutError as error:
+            if not timer.expired():
+                raise
+            raise DeadlineExceeded(self._deadline_s) from error

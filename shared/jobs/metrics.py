@@ -1,0 +1,42 @@
+"""What a worker tells Prometheus."""
+
+from collections.abc import Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from shared.contracts.job import JobState
+
+# From a quick search to the longest training [s].
+_BUCKETS_S = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 4 * 3600.0)
+
+
+class WorkerMetrics:
+    """Metrics of one worker process."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._attempts = Counter(
+            "futago_job_attempts",
+            "Attempts ended, by the state they left the job in",
+            ("kind", "state"),
+            registry=registry,
+        )
+        self._duration_s = Histogram(
+            "futago_job_duration_seconds", "Time of one attempt", ("kind",), buckets=_BUCKETS_S, registry=registry
+        )
+        self._waiting = Gauge("futago_jobs_waiting", "Jobs queued", ("queue",), registry=registry)
+        self._alive = Gauge(
+            "futago_worker_alive_timestamp_seconds", "When the worker last went round its loop", registry=registry
+        )
+
+    def attempt_ended(self, kind: str, state: JobState, duration_s: float) -> None:
+        """Count one attempt."""
+        self._attempts.labels(kind, state.value).inc()
+        self._duration_s.labels(kind).observe(duration_s)
+
+    def waiting(self, queue: str, depths: Mapping[str, int]) -> None:
+        """Set the depth of the worker's queue."""
+        self._waiting.labels(queue).set(depths.get(queue, 0))
+
+    def alive(self) -> None:
+        """Note that the loop goes round."""
+        self._alive.set_to_current_time()

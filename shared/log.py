@@ -1,0 +1,73 @@
+"""Structured logs: one event a line, to the console and to a rotating file, with the request's id on every line."""
+
+import logging
+import logging.handlers
+import sys
+from pathlib import Path
+
+import structlog
+from structlog.stdlib import BoundLogger
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+_FILE_BYTES = 10 * 1024**2
+_FILES_KEPT = 5
+
+
+def get_logger(name: str) -> BoundLogger:
+    """The logger of a module; log an event name and fields, never a sentence with values in it."""
+    logger: BoundLogger = structlog.stdlib.get_logger(name)
+    return logger
+
+
+def configure_logging(*, service: str, level: str, folder: Path | None) -> None:
+    """Send this process's logs to the console, and to `<folder>/<service>.log` where a folder is given.
+
+    The file rotates at 10 MiB and five are kept. The console gets colours only if it is a terminal, JSON otherwise.
+    """
+
+    def name_service(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        event["service"] = service
+        return event
+
+    context: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        name_service,
+    ]
+    as_json = _formatter(context, structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str))
+    # structlog's default shows local variables beside each frame, and those hold passwords and tokens.
+    for_people = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    console = logging.StreamHandler(sys.stdout)
+    console.setFormatter(_formatter(context, for_people) if sys.stdout.isatty() else as_json)
+    handlers: list[logging.Handler] = [console]
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        rotating = logging.handlers.RotatingFileHandler(
+            folder / f"{service}.log", maxBytes=_FILE_BYTES, backupCount=_FILES_KEPT, encoding="utf-8"
+        )
+        rotating.setFormatter(as_json)
+        handlers.append(rotating)
+    logging.basicConfig(handlers=handlers, level=level.upper(), force=True)
+    logging.captureWarnings(capture=True)
+    for noisy in ("httpx", "httpcore", "alembic", "rq.worker", "aiohttp.access"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *context,
+            structlog.processors.StackInfoRenderer(),
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+
+
+def _formatter(context: list[Processor], *renderers: Processor) -> logging.Formatter:
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=context,
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
+    )

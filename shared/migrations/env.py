@@ -1,0 +1,4 @@
+from shared.database import run_migrations
+from shared.jobs.tables import metadata
+
+run_migrations(metadata)

@@ -1,0 +1,1 @@
+"""Model bundles: manifest, signature, folder and zip, and the ONNX Runtime session."""

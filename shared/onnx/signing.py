@@ -1,0 +1,154 @@
+"""Ed25519 keys: one private key that signs bundles, a folder of public keys that are trusted.
+
+Keys rotate by enrolling the next one beside the last: a bundle names the key that signed it, and taking a key's file
+out of the folder withdraws it at once.
+"""
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from shared.errors import AppError, Kind
+from shared.onnx.errors import BundleAltered, BundleUntrustedKey
+
+_KEY_ID_CHARACTERS = 16
+
+
+class KeyUnusable(AppError):
+    """A key file holds no Ed25519 key of the kind wanted."""
+
+    kind, code = Kind.INVALID, "bundle.key_unusable"
+
+
+class SigningKey:
+    """A private key; the only thing that can make a signature."""
+
+    def __init__(self, private_key: Ed25519PrivateKey) -> None:
+        self._private_key = private_key
+        self.key_id = _key_id(private_key.public_key())
+
+    @classmethod
+    def load_or_create(cls, path: Path) -> "SigningKey":
+        """Read the key at `path`, or make one there with mode 0600; safe with several processes at once.
+
+        Raises
+        ------
+        KeyUnusable
+            If the file is there and holds no Ed25519 private key in PEM.
+        """
+        if not path.exists():
+            _create_private_key(path)
+        try:
+            private_key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+        except (ValueError, TypeError) as error:
+            raise KeyUnusable(f"{path} holds no unencrypted private key in PEM") from error
+        if not isinstance(private_key, Ed25519PrivateKey):
+            raise KeyUnusable(f"{path} holds a key that is not Ed25519")
+        return cls(private_key)
+
+    def sign(self, message: bytes) -> bytes:
+        """Sign the message; 64 bytes."""
+        return self._private_key.sign(message)
+
+    def public_pem(self) -> bytes:
+        """The public half in PEM, which a `TrustStore` enrols."""
+        return self._private_key.public_key().public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+
+
+class TrustStore:
+    """A folder of public keys, `<key id>.pem`; a bundle is accepted when one of them signed it.
+
+    The folder is read at each verification, so that a key enrolled or withdrawn counts at once in every process.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def enrol(self, public_pem: bytes) -> str:
+        """Trust this key from now on; enrolling it again changes nothing. Returns the key id.
+
+        Raises
+        ------
+        KeyUnusable
+            If the bytes hold no Ed25519 public key in PEM.
+        """
+        public_key = _read_public_key(public_pem, "the public key")
+        key_id = _key_id(public_key)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        _write_new_file(self._folder / f"{key_id}.pem", public_pem, mode=0o644)
+        return key_id
+
+    def key_ids(self) -> tuple[str, ...]:
+        """Ids of the trusted keys, sorted."""
+        return tuple(sorted(self._keys()))
+
+    def verify(self, key_id: str, message: bytes, signature: bytes) -> None:
+        """Accept the message only with a signature of the trusted key that is named.
+
+        Raises
+        ------
+        BundleUntrustedKey
+            If no trusted key has this id.
+        BundleAltered
+            If the key did not sign this message.
+        """
+        public_key = self._keys().get(key_id)
+        if public_key is None:
+            raise BundleUntrustedKey(
+                f"the bundle is signed by key {key_id!r}, which is not trusted here", key_id=key_id
+            )
+        try:
+            public_key.verify(signature, message)
+        except InvalidSignature as error:
+            raise BundleAltered("the signature does not belong to this manifest", key_id=key_id) from error
+
+    def _keys(self) -> dict[str, Ed25519PublicKey]:
+        # The id is computed from the key, never taken from the file name: an administrator may name files freely.
+        keys = (_read_public_key(path.read_bytes(), str(path)) for path in sorted(self._folder.glob("*.pem")))
+        return {_key_id(key): key for key in keys}
+
+
+def _key_id(public_key: Ed25519PublicKey) -> str:
+    raw = public_key.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+    return hashlib.sha256(raw).hexdigest()[:_KEY_ID_CHARACTERS]
+
+
+def _read_public_key(pem: bytes, what: str) -> Ed25519PublicKey:
+    try:
+        public_key = serialization.load_pem_public_key(pem)
+    except ValueError as error:
+        raise KeyUnusable(f"{what} is no public key in PEM") from error
+    if not isinstance(public_key, Ed25519PublicKey):
+        raise KeyUnusable(f"{what} is not an Ed25519 key")
+    return public_key
+
+
+def _create_private_key(path: Path) -> None:
+    pem = Ed25519PrivateKey.generate().private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _write_new_file(path, pem, mode=0o600)
+
+
+def _write_new_file(path: Path, data: bytes, *, mode: int) -> None:
+    """Write a complete file or none; where another process was first, its file stays."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(temporary, path)
+    except FileExistsError:
+        return
+    finally:
+        Path(temporary).unlink()

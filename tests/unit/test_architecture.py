@@ -1,0 +1,62 @@
+"""Rules of the code that no linter knows; the import rules stand in `pyproject.toml`."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCES = sorted(path for top in ("shared", "services", "futago") for path in (ROOT / top).rglob("*.py"))
+LONGEST_FILE_LINES = 400
+
+
+def calls(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func)
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+@pytest.fixture(scope="module")
+def trees() -> dict[str, ast.AST]:
+    return {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES}
+
+
+def test_only_one_place_makes_an_application(trees: dict[str, ast.AST]):
+    makers = [path for path, tree in trees.items() if "FastAPI" in calls(tree)]
+    assert makers == ["shared/http/app.py"]
+
+
+def test_a_service_reads_the_environment_in_its_settings_only(trees: dict[str, ast.AST]):
+    readers = [
+        path
+        for path, tree in trees.items()
+        if path.startswith(("shared/", "services/"))
+        and any(name in ast.unparse(tree) for name in ("os.environ", "os.getenv", "getenv("))
+    ]
+    assert [path for path in readers if not path.endswith("settings.py")] == []
+
+
+def test_nothing_is_ever_unpickled(trees: dict[str, ast.AST]):
+    unsafe = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
+    assert [path for path, tree in trees.items() if unsafe & set(imports(tree))] == []
+    assert [path for path, tree in trees.items() if "torch.load" in calls(tree)] == []
+    assert [path for path, tree in trees.items() if "allow_pickle=True" in ast.unparse(tree)] == []
+
+
+def test_no_file_holds_more_than_one_idea_fits_in():
+    long = {path.relative_to(ROOT).as_posix(): len(path.read_text().splitlines()) for path in SOURCES}
+    assert {path: lines for path, lines in long.items() if lines > LONGEST_FILE_LINES} == {}
+
+
+def test_no_file_hides_behind_a_name_that_says_nothing():
+    vague = {"utils.py", "util.py", "helpers.py", "common.py", "manager.py", "misc.py"}
+    assert [path for path in SOURCES if path.name in vague] == []
