@@ -60,6 +60,21 @@ contract: $(VENV)/.dev ## Write the OpenAPI documents of the services to docs/re
 bench: $(VENV)/.dev ## Benchmarks, each beside a floor or a peer measured in the same run
 	@$(BIN)/python -m benchmarks
 
+# image name : extra : module
+IMAGES := gateway:gateway:services.gateway.app twin:twin:services.twin.app anomaly:anomaly:services.anomaly.app \
+    anomaly-worker:training:services.anomaly.worker planner:planner:services.planner.app \
+    planner-worker:planner:services.planner.worker
+# docker, or anything that takes its arguments, such as podman.
+DOCKER ?= docker
+
+.PHONY: images
+images: ## Build one container image a process (DOCKER=podman works too)
+	@for image in $(IMAGES); do \
+	  IFS=: read -r name extra module <<<"$$image"; \
+	  echo "building futago-$$name"; \
+	  $(DOCKER) build --quiet --file deploy/Dockerfile --build-arg EXTRA=$$extra --build-arg SERVICE=$$module --tag futago-$$name .; \
+	done
+
 .PHONY: constraints
 constraints: ## Pin the newest versions of every dependency anew (then run the tests)
 	@rm -rf $(VENV)-pins && $(PYTHON) -m venv $(VENV)-pins

@@ -48,10 +48,17 @@ class Batch(TypedDict):
 
 
 class DetectorScore(TypedDict):
-    """One score and label per row; `None` where the detector's window had not filled yet."""
+    """One score and label per row.
 
+    A score is `None`, and its label 0, where the rows the detector looks back on were not given. `contributions`
+    holds an entry for each anomalous row: its score, a severity from 0 to 1, and each sensor's part of the score.
+    """
+
+    detector: str
+    version: str
+    asset: str | None
     scores: list[float | None]
-    labels: list[int | None]
+    labels: list[int]
     threshold: float
     episodes: list[dict[str, Any]]
-    contributions: Any
+    contributions: list[dict[str, Any]]

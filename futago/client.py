@@ -14,14 +14,13 @@ from futago.answers import Batch, DetectorScore, Prediction
 from futago.bundle import read_bundle
 from futago.connection import Connection
 from futago.credentials import Credentials
-from futago.errors import InvalidInput, JobFailed, WaitTimeout
+from futago.errors import InvalidInput
 from futago.job import Job
+from futago.waiting import wait_for_result
 from futago.wire import JsonObject
 from shared.clock import SystemClock
 
 PAGE_LIMIT = 200
-FIRST_LOOK_S = 0.1
-LONGEST_LOOK_S = 2.0
 
 
 class Client:
@@ -187,6 +186,7 @@ class Client:
         *,
         options: Mapping[str, object] | None = None,
         threshold: Mapping[str, object] | None = None,
+        units: Mapping[str, str] | None = None,
         idempotency_key: str | None = None,
     ) -> Job:
         """Train a detector on rows of normal operation; follow the job with `wait`.
@@ -199,8 +199,11 @@ class Client:
             `(n, f)` array or nested lists, one column for each name in `columns`, oldest row first.
         threshold
             How the alarm limit is set, such as `{"method": "percentile", "q": 99}`; left out, the suite's way.
+        units
+            Unit by column, for the detector's card.
         """
-        body = {"name": name, "kind": kind, "training": {"columns": columns, "rows": rows}}
+        training: JsonObject = {"columns": columns, "rows": rows} | ({"units": units} if units else {})
+        body: JsonObject = {"name": name, "kind": kind, "training": training}
         optional = {"options": options, "threshold": threshold}
         body |= {field: value for field, value in optional.items() if value is not None}
         return self._submit("/api/v1/anomaly/detectors", body, idempotency_key)
@@ -212,8 +215,10 @@ class Client:
         rows: object,
         timestamps: Sequence[object] | None = None,
         asset: str | None = None,
+        *,
+        context: object | None = None,
     ) -> DetectorScore:
-        """Score rows with a detector.
+        """Score rows with a detector; runs of anomalous rows also raise an alert.
 
         Parameters
         ----------
@@ -221,10 +226,15 @@ class Client:
             `(n, f)` array or nested lists, oldest row first.
         timestamps
             `n` aware times or RFC 3339 texts.
+        asset
+            Where the rows come from, for the alert.
+        context
+            `(m, f)` rows just before, looked back on and not scored; without them the first rows, as many as the
+            detector looks back, have no score.
         """
+        optional = {"timestamps": timestamps, "context": context}
         body: JsonObject = {"columns": columns, "rows": rows}
-        if timestamps is not None:
-            body["timestamps"] = timestamps
+        body |= {field: value for field, value in optional.items() if value is not None}
         path = f"/api/v1/anomaly/detectors/{_part(name)}/score"
         return cast("DetectorScore", self._api.ask(path, body, {"asset": asset}))
 
@@ -283,22 +293,18 @@ class Client:
             If it failed or was cancelled.
         WaitTimeout
             If it is not done in time; the job itself goes on.
+        ConnectionFailed, Unavailable
+            If the suite has not answered for a minute.
         """
         seen = job if isinstance(job, Job) else self.job(job)
-        give_up_at_s = self._clock.monotonic_s() + timeout_s
-        look_s = FIRST_LOOK_S
-        while not seen.ended:
-            if self._clock.monotonic_s() >= give_up_at_s:
-                raise WaitTimeout(seen, timeout_s)
-            self._sleep(look_s)
-            look_s = min(look_s * 1.5, LONGEST_LOOK_S)
-            newer = self.job(seen.id)
-            if on_progress is not None and newer != seen:
-                on_progress(newer)
-            seen = newer
-        if seen.state != "succeeded":
-            raise JobFailed(seen)
-        return seen
+        return wait_for_result(
+            seen,
+            lambda: self.job(seen.id),
+            timeout_s=timeout_s,
+            on_progress=on_progress,
+            clock=self._clock,
+            sleep=self._sleep,
+        )
 
     def cancel(self, job: Job | str) -> Job:
         """Ask for a job to be stopped."""

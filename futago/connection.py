@@ -4,7 +4,6 @@ Only calls that do no harm when they happen twice are repeated: reads, predictio
 idempotency key makes the second one the same job.
 """
 
-import itertools
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -159,17 +158,20 @@ class Connection:
 
     def _renew(self, tokens: _Tokens) -> None:
         try:
-            self._tokens = self._fetch_tokens("/api/v1/auth/refresh", {"refresh_token": tokens.refresh})
-        except AuthenticationError:
+            self._tokens = self._fetch_tokens(
+                "/api/v1/auth/refresh", {"refresh_token": tokens.refresh}, repeatable=False
+            )
+        except (AuthenticationError, ConnectionFailed):
+            # A refresh token is good for one use: sent again after a lost answer, it would look stolen.
             self.login()
 
-    def _fetch_tokens(self, path: str, body: Mapping[str, str]) -> _Tokens:
+    def _fetch_tokens(self, path: str, body: Mapping[str, str], *, repeatable: bool = True) -> _Tokens:
         def request() -> httpx.Request:
             return self._http.build_request(
                 "POST", path, content=encode(body), headers={"Content-Type": "application/json"}
             )
 
-        answer = self._object(self._checked(self._patiently(request, repeatable=True)))
+        answer = self._object(self._checked(self._patiently(request, repeatable=repeatable)))
         access = answer.get("access_token") or answer.get("token")
         if not isinstance(access, str):
             raise AuthenticationError("the login gave no token")
@@ -179,7 +181,9 @@ class Connection:
         return _Tokens(access, str(answer.get("refresh_token", "")), self._clock.monotonic_s() + lasts_s - margin_s)
 
     def _patiently(self, request: Callable[[], httpx.Request], *, repeatable: bool) -> httpx.Response:
-        for attempt in itertools.count(1):
+        attempt = 0
+        while True:
+            attempt += 1
             growing_s = FIRST_WAIT_S * 2 ** (attempt - 1)
             try:
                 response = self._http.send(request())
@@ -193,7 +197,6 @@ class Connection:
             if attempt >= self._attempts or asked_s is None:
                 return response
             self._sleep(asked_s)
-        raise AssertionError("unreachable: the loop has no end of its own")
 
     def _asked_to_wait_s(self, response: httpx.Response, *, otherwise_s: float, repeatable: bool) -> float | None:
         if response.is_success:

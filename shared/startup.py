@@ -1,9 +1,18 @@
-"""Checks that must pass before a process takes work; it refuses to start and says everything that is wrong."""
+"""How a process starts, or refuses to and says everything that is wrong."""
 
+import argparse
 import stat
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn, TypeVar
+
+from shared.settings import ServiceSettings, SettingsFault
+
+SettingsT = TypeVar("SettingsT", bound=ServiceSettings)
+# EX_CONFIG of sysexits.h: a supervisor can tell "cannot start here" from a crash.
+EXIT_CANNOT_START = 78
 
 # A check returns the reason why the process cannot start, or None.
 Check = Callable[[], str | None]
@@ -28,6 +37,23 @@ def run_checks(checks: Sequence[Check]) -> None:
     reasons = [reason for check in checks if (reason := check())]
     if reasons:
         raise CannotStart(reasons)
+
+
+def load_or_exit(settings_class: type[SettingsT]) -> SettingsT:
+    """Read `--config` and the environment; a fault ends the process with every reason on stderr."""
+    parser = argparse.ArgumentParser(description=f"The {settings_class.service} process of Futago.")
+    parser.add_argument("--config", type=Path, help="settings as a JSON or TOML file; the environment wins")
+    try:
+        return settings_class.load(parser.parse_args().config)
+    except SettingsFault as error:
+        refuse_to_start(settings_class.service, error.reasons)
+
+
+def refuse_to_start(service: str, reasons: Sequence[str]) -> NoReturn:
+    """Say on stderr why the process cannot start, and exit with 78."""
+    lines = [f"{service} cannot start:", *(f"  - {reason}" for reason in reasons)]
+    sys.stderr.write("\n".join(lines) + "\n")
+    raise SystemExit(EXIT_CANNOT_START)
 
 
 def readable_file(path: Path, purpose: str) -> Check:

@@ -1,12 +1,37 @@
-"""What every suite may use: a clock that stands still until told, and fresh signing keys."""
+"""What every suite may use: a clock that stands still until told, fresh signing keys, real data where it is at hand."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+# Set where nothing may be left out: a skipped test is then a failed one.
+REQUIRE_ALL = os.environ.get("FUTAGO_TEST_REQUIRE_ALL") == "1"
+DATA = Path(os.environ.get("FUTAGO_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if REQUIRE_ALL and report.skipped:
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} was left out, and nothing may be: {report.longrepr}"
+    return report
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of public data: `FUTAGO_DATA`, or `shared/data` beside the checkout."""
+    if not DATA.is_dir():
+        pytest.skip("left out: no folder of public data; FUTAGO_DATA names one")
+    return DATA
 
 
 @dataclass

@@ -88,7 +88,9 @@ class Home:
             for folder in (self.root, self.keys, self.valkey, self.logs, self.run, self.store, self.cache, self.trust):
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
-            raise HomeUnusable(f"{self.root} cannot be used: {error.strerror}. FUTAGO_HOME sets another folder.") from error
+            raise HomeUnusable(
+                f"{self.root} cannot be used: {error.strerror}. FUTAGO_HOME sets another folder."
+            ) from error
 
     @contextmanager
     def locked(self, url: str) -> Iterator[None]:

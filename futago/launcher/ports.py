@@ -4,6 +4,7 @@ import errno
 import os
 import socket
 from contextlib import ExitStack
+from ipaddress import ip_address
 
 from futago.launcher.errors import PortTaken, PortUnusable
 
@@ -30,6 +31,12 @@ def require_free(host: str, port: int) -> None:
     raise PortUnusable(host, port, os.strerror(problem).lower())
 
 
+def gateway_url(host: str, port: int) -> str:
+    """Where a user of this machine finds a server that listens on this address."""
+    reachable = LOOPBACK if _listens_everywhere(host) else host
+    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
+
+
 def free_ports(count: int) -> tuple[int, ...]:
     """Different ports on the loopback address that nobody listens on now."""
     with ExitStack() as held:
@@ -40,8 +47,15 @@ def free_ports(count: int) -> tuple[int, ...]:
         return tuple(each.getsockname()[1] for each in sockets)
 
 
+def _listens_everywhere(host: str) -> bool:
+    try:
+        return ip_address(host).is_unspecified
+    except ValueError:
+        return False
+
+
 def _problem(host: str, port: int) -> int | None:
-    with socket.socket() as probe:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         # Without it a port stays "taken" for a minute after a server has left, with it only while one listens.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -6,6 +6,7 @@ import signal
 import sys
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,6 +59,8 @@ class Spawner:
                 stdout=log,
                 stderr=asyncio.subprocess.STDOUT,
                 start_new_session=True,
+                # Database, store and cache are nobody else's business.
+                umask=0o077,
             )
 
     async def run(self, name: str, what: str, command: Sequence[str], environment: Mapping[str, str]) -> None:
@@ -87,8 +90,8 @@ class Spawner:
             return ""
 
     def note(self, name: str, sentence: str) -> None:
-        """Add a line of the launcher's own to a log."""
-        with self.log_path(name).open("a", encoding="utf-8") as log:
+        """Add a line of the launcher's own to a log, if the disk takes it."""
+        with suppress(OSError), self.log_path(name).open("a", encoding="utf-8") as log:
             log.write(f"futago up: {name} {sentence}\n")
 
     def trim_logs(self) -> None:
@@ -105,10 +108,6 @@ class Spawner:
 
 def kill_group(leader: int) -> None:
     """Kill a process and whatever is left of its session; nothing left is fine too."""
-    try:
+    # macOS answers with a PermissionError for a group of which only a zombie is left.
+    with suppress(ProcessLookupError, PermissionError):
         os.killpg(leader, signal.SIGKILL)
-    except ProcessLookupError:
-        return
-    except PermissionError:
-        # macOS answers so for a group of which only a zombie is left.
-        return

@@ -75,7 +75,9 @@ class Supervisor:
         for task in self._tasks:
             if task.get_name() not in self._processes:
                 task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for outcome in await asyncio.gather(*self._tasks, return_exceptions=True):
+            if isinstance(outcome, Exception):
+                raise outcome
 
     def kill(self) -> None:
         """End every process now."""

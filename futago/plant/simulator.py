@@ -119,11 +119,12 @@ class _Run:
         rows = np.empty((count, len(TAGS)))
         labels = np.zeros(count, dtype=np.int8)
         for index in range(count):
-            now = condition(self._faults, index * self._sample_s / 3600.0)
+            time_h = index * self._sample_s / 3600.0
+            now = condition(self._faults, time_h)
             for _ in range(self._steps_a_sample):
                 self._step(now)
             rows[index] = list(self._readings(now).values())
-            labels[index] = now != sound
+            labels[index] = any(time_h >= fault.onset_h for fault in self._faults)
         first = np.datetime64(START.replace(tzinfo=None), "ms")
         offsets_ms = np.round(np.arange(count) * self._sample_s * 1000.0).astype("timedelta64[ms]")
         columns, units = tuple(tag.name for tag in TAGS), tuple(tag.unit for tag in TAGS)

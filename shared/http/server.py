@@ -1,24 +1,19 @@
 """Runs a service's application: settings, logs, then uvicorn with an orderly end."""
 
-import argparse
 import asyncio
 import socket
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from types import FrameType
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
 import uvicorn
 
 from shared.http.app import ServiceApp
 from shared.log import configure_logging, get_logger
-from shared.settings import ServiceSettings, SettingsFault
-from shared.startup import CannotStart
+from shared.settings import ServiceSettings
+from shared.startup import CannotStart, load_or_exit, refuse_to_start
 
 SettingsT = TypeVar("SettingsT", bound=ServiceSettings)
-# EX_CONFIG of sysexits.h: a supervisor can tell "cannot start here" from a crash.
-EXIT_CANNOT_START = 78
 log = get_logger(__name__)
 
 
@@ -80,20 +75,3 @@ def run_service(settings_class: type[SettingsT], create_app: Callable[[SettingsT
     server.run()
     if not server.started:
         refuse_to_start(settings.service, [f"it could not listen on {settings.host}:{settings.port}"])
-
-
-def load_or_exit(settings_class: type[SettingsT]) -> SettingsT:
-    """Read `--config` and the environment; a fault ends the process with every reason on stderr."""
-    parser = argparse.ArgumentParser(description=f"The {settings_class.service} process of Futago.")
-    parser.add_argument("--config", type=Path, help="settings as a JSON or TOML file; the environment wins")
-    try:
-        return settings_class.load(parser.parse_args().config)
-    except SettingsFault as error:
-        refuse_to_start(settings_class.service, error.reasons)
-
-
-def refuse_to_start(service: str, reasons: list[str] | tuple[str, ...]) -> NoReturn:
-    """Say on stderr why the process cannot start, and exit with 78."""
-    lines = [f"{service} cannot start:", *(f"  - {reason}" for reason in reasons)]
-    sys.stderr.write("\n".join(lines) + "\n")
-    raise SystemExit(EXIT_CANNOT_START)

@@ -5,9 +5,9 @@ from shared.jobs.attempts import AttemptLost
 from shared.jobs.context import JobContext
 from shared.jobs.delivery import RqDelivery
 from shared.jobs.queue import JobQueue
+from shared.jobs.run import run_worker
 from shared.jobs.store import JobPage, JobStore
 from shared.jobs.tables import HISTORY, SCRIPTS, migrate_jobs
-from shared.jobs.worker import run_worker
 
 __all__ = [
     "HISTORY",

@@ -79,10 +79,12 @@ class Attempts:
             time_limit_s=row.time_limit_s,
         )
 
-    def holds(self, attempt: Attempt) -> bool:
-        """Whether the job is still this attempt's."""
+    def standing(self, attempt: Attempt) -> JobState | None:
+        """What the attempt has made of the job; `None` where it was cancelled or is another attempt's by now."""
+        query = select(jobs.c.state).where(jobs.c.id == attempt.job_id, jobs.c.fence == attempt.fence)
         with read(self._engine) as connection:
-            return connection.execute(select(jobs.c.id).where(_held(attempt))).one_or_none() is not None
+            state = connection.execute(query).scalar_one_or_none()
+        return None if state is None else JobState(state)
 
     def state(self, job_id: str) -> JobState:
         """The state of a job that exists."""
@@ -90,8 +92,8 @@ class Attempts:
             return JobState(connection.execute(select(jobs.c.state).where(jobs.c.id == job_id)).scalar_one())
 
     def beat(self, attempt: Attempt) -> None:
-        """Show that the attempt lives; silent where it has lost its job, which `holds` tells."""
-        self._update(attempt, beats=jobs.c.beats + 1)
+        """Show that the attempt lives; silent where it has lost its job, which `standing` tells."""
+        self._update(attempt, {"beats": jobs.c.beats + 1})
 
     def report(self, attempt: Attempt, progress: Mapping[str, JSON]) -> None:
         """Write progress.
@@ -101,7 +103,7 @@ class Attempts:
         AttemptLost
             If the job is no longer this attempt's.
         """
-        if not self._update(attempt, progress=progress):
+        if not self._update(attempt, {"progress": progress}):
             raise AttemptLost(attempt.job_id)
 
     def succeed(
@@ -143,7 +145,8 @@ class Attempts:
 
     def fail(self, attempt: Attempt, error: Mapping[str, JSON]) -> bool:
         """End the job for good; `False` where it is no longer this attempt's."""
-        return self._update(attempt, state=JobState.FAILED, error=error, finished_at_ms=milliseconds(self._clock.now()))
+        ended_ms = milliseconds(self._clock.now())
+        return self._update(attempt, {"state": JobState.FAILED, "error": error, "finished_at_ms": ended_ms})
 
     def give_up(self, attempt: Attempt, error: Mapping[str, JSON], *, beats: int | None = None) -> JobState | None:
         """The attempt came to nothing through no fault of the job: queue it again, or fail it where it has no more.
@@ -165,22 +168,18 @@ class Attempts:
             ended_ms = milliseconds(self._clock.now())
             values = {"state": JobState.FAILED, "error": last, "finished_at_ms": ended_ms}
         still = jobs.c.beats == beats if beats is not None else None
-        changed = self._update(attempt, still, fence=jobs.c.fence + 1, **values)
+        changed = self._update(attempt, {**values, "fence": jobs.c.fence + 1}, still)
         return values["state"] if changed else None
 
     def give_back(self, attempt: Attempt) -> bool:
         """Queue the job again as if this attempt had not been: its worker has to leave, the job did nothing wrong."""
-        return self._update(
-            attempt,
-            state=JobState.QUEUED,
-            attempt=jobs.c.attempt - 1,
-            fence=jobs.c.fence + 1,
-        )
+        returned = {"state": JobState.QUEUED, "attempt": jobs.c.attempt - 1, "fence": jobs.c.fence + 1}
+        return self._update(attempt, returned)
 
-    def _update(self, attempt: Attempt, also: ColumnElement[bool] | None = None, **values: Any) -> bool:
+    def _update(self, attempt: Attempt, values: Mapping[str, Any], also: ColumnElement[bool] | None = None) -> bool:
         condition = _held(attempt) if also is None else and_(_held(attempt), also)
         with write(self._engine) as connection:
-            return connection.execute(update(jobs).where(condition).values(**values)).rowcount > 0
+            return connection.execute(update(jobs).where(condition).values(values)).rowcount > 0
 
 
 def _held(attempt: Attempt) -> ColumnElement[bool]:

@@ -79,7 +79,8 @@ def perform(
         log.info("job_attempt_lost", job=attempt.job_id, attempt=attempt.number)
     except AppError as error:
         _note_app_error(error, attempt, attempts, context, clock=clock, sleep=sleep)
-    except Exception as error:  # noqa: BLE001 (the boundary of the process: a bug fails the job, and is logged)
+    except Exception as error:
+        # The boundary of the process: a bug fails the job, and is logged.
         log.exception("job_crashed", job=attempt.job_id, kind=attempt.kind)
         if not context.committed:
             detail = f"unexpected {type(error).__name__}; the log holds the details under this job's id"

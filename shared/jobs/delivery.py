@@ -31,7 +31,7 @@ class Delivery(Protocol):
         """
         ...
 
-    def take(self, wait_s: float) -> str | None:
+    def take(self, wait_s: int) -> str | None:
         """The next job id; `None` if none comes in time.
 
         Raises
@@ -58,11 +58,15 @@ class RqDelivery:
     Parameters
     ----------
     redis
-        A client with hard timeouts; for `take`, one made by `waiting_client`.
+        A client with hard timeouts.
+    taking
+        A client made by `waiting_client`, where `take` is called: a worker that looks after a running job must not
+        wait for a server that hangs as long as one that waits for work.
     """
 
-    def __init__(self, redis: Redis, queue: str) -> None:
+    def __init__(self, redis: Redis, queue: str, *, taking: Redis | None = None) -> None:
         self._redis = redis
+        self._taking = redis if taking is None else taking
         self._queue = Queue(queue, connection=redis, serializer=JSONSerializer)
 
     def send(self, job_id: str, kind: str) -> None:
@@ -72,9 +76,9 @@ class RqDelivery:
         except RedisError as error:
             raise QueueUnavailable from error
 
-    def take(self, wait_s: float) -> str | None:
+    def take(self, wait_s: int) -> str | None:
         try:
-            _, popped = Queue.lpop([self._queue.key], wait_s, connection=self._redis)
+            _, popped = Queue.lpop([self._queue.key], wait_s, connection=self._taking)
             job_id: str = popped.decode()
             Message.fetch(job_id, self._redis, serializer=JSONSerializer).delete(remove_from_queue=False)
         except DequeueTimeout:

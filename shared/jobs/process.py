@@ -45,7 +45,7 @@ class Child(Protocol):
         ...
 
     def kill(self) -> None:
-        """End it and what it started, now."""
+        """End it and what it started, now; nothing where it has ended."""
         ...
 
 
@@ -71,6 +71,7 @@ class ChildProcess:
             return None
 
     def kill(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
+        # Once the process is waited for, its id may be another's.
+        if self._process.returncode is None:
             os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+            self._process.wait()

@@ -5,12 +5,12 @@ import json
 from collections.abc import Mapping
 from uuid import uuid4
 
-from sqlalchemy import Engine, delete, insert, select, update
+from sqlalchemy import ColumnElement, Engine, and_, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from shared.clock import Clock
 from shared.contracts.job import IdempotencyConflict, Job, JobState, QueueUnavailable
-from shared.database import read, write
+from shared.database import write
 from shared.errors import JSON
 from shared.jobs.delivery import Delivery
 from shared.jobs.store import job_of, milliseconds
@@ -96,7 +96,8 @@ class JobQueue:
         except QueueUnavailable:
             if self._take_back(job.id):
                 raise
-            # The message got through all the same, and a worker was quick.
+            # The message got through all the same and a worker was quick, or another caller was told of the job:
+            # then a sweeper sends it when Redis is back.
         return job
 
     def _insert(self, row: Mapping[str, object], *, expired_before_ms: int) -> Job:
@@ -109,7 +110,10 @@ class JobQueue:
 
     def _earlier(self, row: Mapping[str, object]) -> Job:
         key = (jobs.c.owner == row["owner"]) & (jobs.c.idempotency_digest == row["idempotency_digest"])
-        with read(self._engine) as connection:
+        # Now that a second caller is told of the job, the first may no longer take it back.
+        promised = update(jobs).where(key, _untouched()).values(fence=jobs.c.fence + 1)
+        with write(self._engine) as connection:
+            connection.execute(promised)
             earlier = connection.execute(select(jobs).where(key)).one_or_none()
         if earlier is None:
             # The other request with this key was just taken back because Redis is away.
@@ -119,9 +123,12 @@ class JobQueue:
         return job_of(earlier)
 
     def _take_back(self, job_id: str) -> bool:
-        untouched = (jobs.c.id == job_id) & (jobs.c.state == JobState.QUEUED) & (jobs.c.fence == 0)
         with write(self._engine) as connection:
-            return connection.execute(delete(jobs).where(untouched)).rowcount > 0
+            return connection.execute(delete(jobs).where(jobs.c.id == job_id, _untouched())).rowcount > 0
+
+
+def _untouched() -> ColumnElement[bool]:
+    return and_(jobs.c.state == JobState.QUEUED, jobs.c.fence == 0)
 
 
 def _digest(document: JSON) -> str:

@@ -77,9 +77,13 @@ class JobStore:
 
     def queue_depths(self) -> Mapping[str, int]:
         """How many jobs wait in each queue that has any."""
-        query = select(jobs.c.queue, func.count()).where(jobs.c.state == JobState.QUEUED).group_by(jobs.c.queue)
+        query = (
+            select(jobs.c.queue, func.count().label("depth"))
+            .where(jobs.c.state == JobState.QUEUED)
+            .group_by(jobs.c.queue)
+        )
         with read(self._engine) as connection:
-            return {queue: count for queue, count in connection.execute(query)}
+            return {row.queue: row.depth for row in connection.execute(query)}
 
     def cancel(self, job_id: str) -> Job:
         """Stop a job for good; one that has ended stays as it is.

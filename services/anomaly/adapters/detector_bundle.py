@@ -54,7 +54,7 @@ def write_detector(
             for column in trained.columns
         ),
         graph=None if trained.network is None else residual_graph(trained.window_rows, sensors),
-        card=_card(trained),
+        card=detector_card(trained),
     )
     return write_bundle(folder, manifest, files, key)
 
@@ -71,7 +71,7 @@ def read_detector(bundle: Bundle) -> ServedDetector:
     if manifest.kind is not BundleKind.DETECTOR:
         raise BundleMalformed(f"{manifest.name!r} is a {manifest.kind}, not a detector")
     card = Fields(manifest.card, "card")
-    constant = frozenset(_texts(card, "constant_columns"))
+    constant = _constant_columns(manifest.card)
     columns = tuple(_column(feature, constant) for feature in manifest.features)
     arrays = _read_arrays(bundle, len(columns))
     window_rows, smoothing_rows, warmup_rows = (
@@ -99,7 +99,28 @@ def read_detector(bundle: Bundle) -> ServedDetector:
     )
 
 
-def _card(trained: Trained) -> dict[str, JSON]:
+def served_detector(trained: Trained) -> ServedDetector:
+    """A detector that was just trained, ready to score as its bundle would be."""
+    sensors = len(trained.columns)
+    model: ResidualModel = (
+        ScalingModel(trained.scaling)
+        if trained.network is None
+        else OnnxResidualModel(trained.network, trained.window_rows, sensors)
+    )
+    return ServedDetector(
+        name="",
+        version="",
+        digest="",
+        columns=trained.columns,
+        scorer=Scorer(model, trained.head),
+        held_out=trained.held_out,
+        threshold=trained.threshold,
+        card=detector_card(trained),
+    )
+
+
+def detector_card(trained: Trained) -> dict[str, JSON]:
+    """What a detector says of itself."""
     period = trained.period
     return {
         "kind": trained.kind.value,
@@ -161,7 +182,8 @@ def _column(feature: Feature, constant: frozenset[str]) -> Column:
     )
 
 
-def _texts(card: Fields, name: str) -> list[str]:
-    # `Fields` reads lists of numbers and of objects; names are checked against the features by their use.
-    values = card.mapping_or_list(name)
-    return [value for value in values if isinstance(value, str)]
+def _constant_columns(card: Mapping[str, JSON]) -> frozenset[str]:
+    names = card.get("constant_columns")
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise BundleMalformed("card.constant_columns must be a list of names")
+    return frozenset(map(str, names))

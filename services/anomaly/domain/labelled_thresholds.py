@@ -86,7 +86,8 @@ class Roc:
         """Choose the limit; of equal ones the highest."""
         found = _Candidates.of(labelled)
         if self.cost_ratio is None:
-            gain = found.hits / found.anomalous - found.false_alarms / found.normal
+            # In whole numbers, so that equal points are equal.
+            gain = found.hits * found.normal - found.false_alarms * found.anomalous
         else:
             gain = self.cost_ratio * found.hits - found.false_alarms
         return _threshold(found, int(np.argmax(gain)), {"method": self.method, "cost_ratio": self.cost_ratio}, labelled)

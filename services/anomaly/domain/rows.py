@@ -30,9 +30,14 @@ def rows_from_lists(rows: Sequence[Sequence[float | None]], columns: int, *, poi
     RowsRefused
         Listing each faulty row or value, at most `FAULT_LIMIT` of them.
     """
-    faults = list(islice(_row_faults(rows, columns, pointer), FAULT_LIMIT + 1))
-    _refuse(faults, "the rows cannot be used")
-    return np.array(rows, dtype=np.float64).reshape(len(rows), columns)
+    try:
+        # numpy reads a gap as NaN and refuses uneven rows; only what it does not like is looked at value by value.
+        table = np.array(rows, dtype=np.float64).reshape(len(rows), columns)
+    except (ValueError, OverflowError):
+        table = np.full((1, columns), np.nan)
+    if not (np.abs(table) <= _LARGEST).all():
+        _refuse(list(islice(_row_faults(rows, columns, pointer), FAULT_LIMIT + 1)), "the rows cannot be used")
+    return table
 
 
 def rows_from_array(rows: ArrayLike, *, what: str = "rows") -> Floats:
@@ -44,7 +49,7 @@ def rows_from_array(rows: ArrayLike, *, what: str = "rows") -> Floats:
         If it is no such array.
     """
     try:
-        array = np.asarray(rows, dtype=np.float64)
+        array = np.ascontiguousarray(rows, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise RowsRefused(f"the {what} are no table of numbers: {error}") from error
     if array.ndim != 2 or array.shape[1] == 0:

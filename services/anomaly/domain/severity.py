@@ -23,5 +23,5 @@ def severity(scores: Floats, limit: float) -> Floats:
     >>> severity(np.array([0.0, 1.0, 2.0, 4.0]), limit=2.0).tolist()
     [0.0, 0.25, 0.5, 0.75]
     """
-    with np.errstate(divide="ignore"):
-        return np.where(scores <= limit, scores / (2.0 * limit), 1.0 - limit / (2.0 * scores))
+    above = 1.0 - limit / (2.0 * np.maximum(scores, limit))
+    return np.where(scores <= limit, scores / (2.0 * limit), above)

@@ -64,8 +64,8 @@ def pca_head(residuals: Floats, *, smoothing_rows: int, variance: float) -> Head
     share = np.cumsum(values[::-1]) / values.sum()
     kept = min(int(np.searchsorted(share, variance)) + 1, len(values))
     rest = values[: len(values) - kept]
-    # With nothing discarded there is no distance from the plane; the floor only guards the division.
-    discarded = max(float(rest.mean()) if len(rest) else 1.0, np.finfo(float).eps)
+    # A plane that explains everything leaves nothing to measure by; the floor only guards the division.
+    discarded = max(float(rest.mean()) if len(rest) else 0.0, float(np.finfo(float).eps))
     believed = np.where(np.arange(len(values)) < len(rest), discarded, np.maximum(values, discarded))
     root = vectors @ np.diag(believed**-0.5) @ vectors.T
     return Head(smoothing_rows, centre, root / spread[:, None])

@@ -56,5 +56,20 @@ def read_rule(document: Mapping[str, JSON]) -> Rule:
     return rule(**{name: float(value) for name, value in settings.items() if isinstance(value, int | float)})
 
 
+def read_unlabelled_rule(document: Mapping[str, JSON]) -> UnlabelledRule:
+    """Make a rule that a training can use: it has no labelled rows.
+
+    Raises
+    ------
+    RuleRefused
+        As `read_rule`, and if the method works on labels.
+    """
+    rule = read_rule(document)
+    if isinstance(rule, LabelledRule):
+        fault = Fault("/threshold/method", "set it later, with labelled rows; a training has none")
+        raise RuleRefused(f"the threshold method {rule.method!r} needs labels", faults=[fault])
+    return rule
+
+
 def _is_number(value: JSON) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -77,6 +77,11 @@ class HeldOut:
         """Number of scores that share no reading, at least 1."""
         return max(len(self.scores) // self.spacing_rows, 1)
 
+    def at_rank(self, rank: int) -> float:
+        """The score that would be number `rank`, counted from the lowest, among the independent ones."""
+        position = -(-rank * len(self.scores) // self.independent)
+        return float(np.sort(self.scores)[position - 1])
+
     def require(self, independent: int, what: str) -> None:
         """Refuse a rule that needs more independent scores than there are.
 
@@ -115,6 +120,11 @@ class Margin:
     def __post_init__(self) -> None:
         _check(self.method, "factor", self.factor, 0.0, 1e6)
 
+    @property
+    def independent_needed(self) -> int:
+        """Independent held-out scores that the rule needs."""
+        return 1
+
     def settle(self, held_out: HeldOut) -> Threshold:
         """Set the limit."""
         value = _positive(self.factor * float(held_out.scores.max()))
@@ -136,6 +146,11 @@ class Percentile:
     def __post_init__(self) -> None:
         _check(self.method, "q", self.q, 0.0, 100.0)
 
+    @property
+    def independent_needed(self) -> int:
+        """Independent held-out scores that the rule needs."""
+        return math.ceil(self.q / (100.0 - self.q) - 1e-9)
+
     def settle(self, held_out: HeldOut) -> Threshold:
         """Set the limit.
 
@@ -144,12 +159,11 @@ class Percentile:
         TooFewRows
             With fewer than `q / (100 - q)` independent scores: 95 needs 19.
         """
+        held_out.require(self.independent_needed, f"the percentile {self.q:g}")
         level = self.q / 100.0
-        held_out.require(math.ceil(level / (1.0 - level) - 1e-9), f"the percentile {self.q:g}")
-        corrected = min(math.ceil((held_out.independent + 1) * level - 1e-9) / held_out.independent, 1.0)
-        value = float(np.quantile(held_out.scores, corrected, method="higher"))
-        evidence = {**held_out.evidence(), "corrected_percentile": 100.0 * corrected}
-        return Threshold(_positive(value), {"method": self.method, "q": self.q}, evidence)
+        rank = math.ceil((held_out.independent + 1) * level - 1e-9)
+        evidence = {**held_out.evidence(), "corrected_percentile": 100.0 * rank / held_out.independent}
+        return Threshold(_positive(held_out.at_rank(rank)), {"method": self.method, "q": self.q}, evidence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +179,11 @@ class Sigma:
     def __post_init__(self) -> None:
         _check(self.method, "k", self.k, 0.0, 100.0)
 
+    @property
+    def independent_needed(self) -> int:
+        """Independent held-out scores that the rule needs."""
+        return _SIGMA_LEAST
+
     def settle(self, held_out: HeldOut) -> Threshold:
         """Set the limit.
 
@@ -173,7 +192,7 @@ class Sigma:
         TooFewRows
             With fewer than 20 independent scores.
         """
-        held_out.require(_SIGMA_LEAST, "mean plus k sigma")
+        held_out.require(self.independent_needed, "mean plus k sigma")
         mean, spread = float(held_out.scores.mean()), float(held_out.scores.std())
         # A new row differs from the estimated mean by the spread of both (a prediction interval).
         widened = self.k * math.sqrt(1.0 + 1.0 / held_out.independent)
@@ -196,6 +215,11 @@ class FalsePositiveRate:
     def __post_init__(self) -> None:
         _check(self.method, "max_fpr", self.max_fpr, 0.0, 1.0)
 
+    @property
+    def independent_needed(self) -> int:
+        """Independent held-out scores that the rule needs."""
+        return math.ceil(math.log(1.0 - _FPR_CONFIDENCE) / math.log1p(-self.max_fpr) - 1e-9)
+
     def settle(self, held_out: HeldOut) -> Threshold:
         """Set the limit.
 
@@ -204,11 +228,9 @@ class FalsePositiveRate:
         TooFewRows
             If even the highest score does not give the confidence: 0.05 needs 45 independent scores.
         """
-        level = 1.0 - self.max_fpr
-        needed = math.ceil(math.log(1.0 - _FPR_CONFIDENCE) / math.log(level) - 1e-9)
-        held_out.require(needed, f"a false-positive rate of {self.max_fpr:g}")
-        rank = _tolerance_rank(held_out.independent, level)
-        value = float(np.quantile(held_out.scores, rank / held_out.independent, method="higher"))
+        held_out.require(self.independent_needed, f"a false-positive rate of {self.max_fpr:g}")
+        rank = _tolerance_rank(held_out.independent, 1.0 - self.max_fpr)
+        value = held_out.at_rank(rank)
         evidence = {
             **held_out.evidence(),
             "confidence": _FPR_CONFIDENCE,
@@ -227,6 +249,11 @@ class Value:
 
     def __post_init__(self) -> None:
         _check(self.method, "value", self.value, 0.0, 1e300)
+
+    @property
+    def independent_needed(self) -> int:
+        """Independent held-out scores that the rule needs."""
+        return 1
 
     def settle(self, held_out: HeldOut) -> Threshold:
         """Take the limit and state what held-out rows say of it."""

@@ -1,11 +1,16 @@
 """Windows over rows that look back only, made without copying a row."""
 
+from typing import TypeVar
+
 import numpy as np
+from numpy.typing import NDArray
 
 from services.anomaly.domain.arrays import Floats
 
+Real = TypeVar("Real", np.float32, np.float64)
 
-def windows(rows: Floats, length: int) -> Floats:
+
+def windows(rows: NDArray[Real], length: int) -> NDArray[Real]:
     """Every stretch of `length` consecutive rows, as a read-only view.
 
     Parameters
@@ -17,7 +22,7 @@ def windows(rows: Floats, length: int) -> Floats:
 
     Returns
     -------
-    Floats
+    NDArray
         `(max(n - length + 1, 0), length, c)`; window `i` ends at row `i + length - 1`.
 
     Examples
@@ -26,7 +31,7 @@ def windows(rows: Floats, length: int) -> Floats:
     [[1.0, 2.0], [2.0, 3.0]]
     """
     if len(rows) < length:
-        return np.empty((0, length, rows.shape[1]))
+        return np.empty((0, length, rows.shape[1]), rows.dtype)
     return np.lib.stride_tricks.sliding_window_view(rows, length, axis=0).transpose(0, 2, 1)
 
 

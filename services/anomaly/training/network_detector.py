@@ -91,6 +91,4 @@ def _network(sensors: int, options: AutoencoderOptions | LstmAutoencoderOptions)
     if isinstance(options, AutoencoderOptions):
         latent = auto_latent(sensors) if options.latent is None else options.latent
         return Autoencoder(sensors, hidden_layers=options.hidden_layers, latent=latent)
-    return LstmAutoencoder(
-        sensors, hidden_units=options.hidden_units, layers=options.layers, latent=options.latent
-    )
+    return LstmAutoencoder(sensors, hidden_units=options.hidden_units, layers=options.layers, latent=options.latent)

@@ -43,12 +43,15 @@ class Route:
         Path with `{name}` for a segment that varies; also the route's name in metrics and the audit trail.
     needs
         The permission asked for, or the entry that stands for none.
+    upload
+        The body is a file, which may be larger and take longer than others.
     """
 
     method: str
     pattern: str
     needs: Needs
     service: Service = Service.GATEWAY
+    upload: bool = False
 
     @property
     def without_redis(self) -> bool:

@@ -58,8 +58,8 @@ class UserStore(Protocol):
         """Users by name."""
         ...
 
-    async def change(self, username: str, change: UserChange) -> User:
-        """Apply a change, raise the generation, and raise `LastAdmin` rather than leave no administrator."""
+    async def change(self, username: str, change: UserChange, now: datetime) -> User:
+        """Apply a change and raise the generation; `LastAdmin` rather than leave no administrator."""
         ...
 
     async def set_password(self, username: str, password_hash: str, now: datetime) -> User:
@@ -184,7 +184,7 @@ class Accounts:
             If nobody would be left to administer.
         """
         await self._floors.require_reachable()
-        user = await self._users.change(username, change)
+        user = await self._users.change(username, change, self._clock.now())
         await self._floors.raise_to(user_stamp(username, user.generation))
         facts: dict[str, JSON] = {"role": user.role.value, "active": user.active, "assets": user.assets}
         await self._record(caller, Action.USER_CHANGED, username, source, facts)

@@ -143,10 +143,18 @@ class ChainReader:
                 self._head = Head(entry.sequence, entry.digest)
         return self._broken is None
 
-    def finish(self, head: Head) -> Verification:
-        """Compare the end of the chain with the head that was kept apart."""
+    def finish(self, head: Head, ends: tuple[int, int] | None) -> Verification:
+        """Compare the end of the chain with the head that was kept apart.
+
+        Parameters
+        ----------
+        ends
+            The lowest and the highest sequence there are, `None` where there are no entries.
+        """
         if self._broken is None and self._head != head:
             self._break(self._head.sequence + 1, "the newest entries are missing, or the head was changed")
+        if self._broken is None and ends is not None and ends != (1, head.sequence):
+            self._break(ends[0] if ends[0] < 1 else ends[1], "there is an entry outside the chain")
         return self._broken or Verification(intact=True, entries=self._head.sequence)
 
     def _break(self, sequence: int, reason: str) -> None:
@@ -159,17 +167,17 @@ def clip(event: Event) -> Event:
     """Bring texts that came from outside into a form and size that every database takes."""
     return Event(
         event.at.replace(microsecond=event.at.microsecond // 1000 * 1000),
-        _storable(event.user),
-        _storable(event.action),
-        _storable(event.resource),
+        storable(event.user),
+        storable(event.action),
+        storable(event.resource),
         event.success,
-        Source(_storable(event.source.address), _storable(event.source.request_id)),
+        Source(storable(event.source.address), storable(event.source.request_id)),
         event.facts,
     )
 
 
-def _storable(text: str) -> str:
-    # No database takes half a surrogate pair, and PostgreSQL no zero byte.
+def storable(text: str) -> str:
+    """A text as every database takes it: none takes half a surrogate pair, and PostgreSQL no zero byte."""
     return text[:MAX_TEXT].replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 

@@ -26,6 +26,13 @@ class AccessClaims:
     expires_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class PublicKeys:
+    """The keys that tokens are verified with, as JWKs."""
+
+    jwks: tuple[Mapping[str, str], ...]
+
+
 def to_payload(claims: AccessClaims, token_id: str) -> dict[str, JSON]:
     """Claims as they stand in the token; times are whole seconds [s since 1970]."""
     return {

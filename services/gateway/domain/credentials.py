@@ -21,6 +21,7 @@ from services.gateway.domain.errors import (
     ApiKeyMissing,
     CredentialsAmbiguous,
     CredentialsMissing,
+    RefreshRejected,
     TokenRejected,
     UserMissing,
 )
@@ -206,8 +207,15 @@ class Authenticator:
         """Drop what is remembered of a credential: a floor has passed it."""
         self._memory.pop(fingerprint, None)
 
+    def remember(self, fingerprint: bytes, verified: Verified) -> None:
+        """Keep a verification that no floor contradicts."""
+        until = min(verified.expires_at, self._clock.now() + self._memory_life)
+        self._memory[fingerprint] = (until, verified)
+        while len(self._memory) > self._memory_size:
+            self._memory.popitem(last=False)
+
     async def verify(self, credential: Credential) -> Verified:
-        """Verify a credential against the database, and remember the outcome.
+        """Verify a credential against the database.
 
         Raises
         ------
@@ -215,14 +223,8 @@ class Authenticator:
             Of kind `UNAUTHENTICATED`, whatever is wrong with it.
         """
         if credential.kind is CredentialKind.TOKEN:
-            verified = await self._verify_token(credential.text)
-        else:
-            verified = await self._verify_key(credential.text)
-        now = self._clock.now()
-        self._memory[credential.fingerprint] = (min(verified.expires_at, now + self._memory_life), verified)
-        while len(self._memory) > self._memory_size:
-            self._memory.popitem(last=False)
-        return verified
+            return await self._verify_token(credential.text)
+        return await self._verify_key(credential.text)
 
     async def _verify_token(self, text: str) -> Verified:
         claims = self._tokens.read(text)
@@ -230,7 +232,10 @@ class Authenticator:
             user = await self._users.get(claims.username)
         except UserMissing:
             raise TokenRejected from None
-        family = await self._families.family(claims.session_id)
+        try:
+            family = await self._families.family(claims.session_id)
+        except RefreshRejected:
+            raise TokenRejected from None
         if not user.active or claims.generation != user.generation or family.username != user.username:
             raise TokenRejected
         if family.revoked_at is not None:

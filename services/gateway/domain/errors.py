@@ -256,6 +256,16 @@ class UpstreamAway(AppError):
         super().__init__(f"the {service} service does not answer", retry_after_s=retry_after_s, service=service)
 
 
+class UpstreamBroken(AppError):
+    """The service was asked and broke off, or said what it must not: whether it did the work is not known."""
+
+    kind: ClassVar[Kind] = Kind.UNAVAILABLE
+    code: ClassVar[str] = "gateway.upstream_broken"
+
+    def __init__(self, service: str) -> None:
+        super().__init__(f"the {service} service broke off before it answered", retry_after_s=1.0, service=service)
+
+
 class UpstreamSlow(AppError):
     """The service behind this path took longer than a caller should wait."""
 
@@ -263,4 +273,4 @@ class UpstreamSlow(AppError):
     code: ClassVar[str] = "gateway.upstream_slow"
 
     def __init__(self, service: str) -> None:
-        super().__init__(f"the {service} service did not answer in time", service=service)
+        super().__init__(f"the {service} service did not answer in time", retry_after_s=1.0, service=service)

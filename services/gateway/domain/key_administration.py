@@ -30,8 +30,8 @@ class KeyRequest:
         Whose key it becomes; `None` for the caller's own.
     scopes
         `None` for reading, predicting and scoring, as far as the owner may.
-    expires_at
-        `None` for a year from now.
+    expires_at, expires_in_days
+        One of them, or `None` for a year from now.
     """
 
     name: str
@@ -39,6 +39,7 @@ class KeyRequest:
     scopes: frozenset[Permission] | None = None
     assets: tuple[str, ...] = ()
     expires_at: datetime | None = None
+    expires_in_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,9 @@ class KeyAdministration:
         scopes = _DEFAULT_SCOPES & role_scopes & caller.permissions if asked.scopes is None else asked.scopes
         self._check_scopes(caller, owner, scopes)
         now = self._clock.now()
+        expires_at = asked.expires_at
+        if asked.expires_in_days is not None:
+            expires_at = now + timedelta(days=asked.expires_in_days)
         minted = api_keys.mint(self._entropy(api_keys.ENTROPY_BYTES))
         key = ApiKey(
             key_id=minted.key_id,
@@ -132,7 +136,7 @@ class KeyAdministration:
             active=True,
             generation=1,
             created_at=now,
-            expires_at=api_keys.expiry(asked.expires_at, now),
+            expires_at=api_keys.expiry(expires_at, now),
             last_used_at=None,
         )
         await self._keys.add(key)

@@ -41,9 +41,12 @@ def read_cursor(cursor: str | None) -> str | None:
     if len(cursor) > _MAX_CURSOR:
         raise malformed
     try:
-        return base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
+        position = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
     except (ValueError, binascii.Error):
         raise malformed from None
+    if not position.isprintable():
+        raise malformed
+    return position
 
 
 def read_number_cursor(cursor: str | None) -> int | None:

@@ -12,6 +12,9 @@ import math
 from dataclasses import dataclass
 
 
+_HOUR_US = 3_600_000_000
+
+
 @dataclass(frozen=True, slots=True)
 class Limit:
     """An allowance that refills steadily.
@@ -31,18 +34,21 @@ class Limit:
     burst: int
 
     def __post_init__(self) -> None:
-        if self.per_hour < 1 or self.burst < 1:
-            raise ValueError("a limit allows one request at least")
+        if not 1 <= self.per_hour <= _HOUR_US or self.burst < 1:
+            raise ValueError("a limit allows one request at least, and a thousand in a millisecond at most")
 
     @property
-    def interval_s(self) -> float:
-        """Time in which one request refills [s]."""
-        return 3600.0 / self.per_hour
+    def interval_us(self) -> int:
+        """Time in which one request refills, in whole microseconds [us].
+
+        Whole, so that sums are exact: with fractions the last request of a burst would now and then be turned away.
+        """
+        return _HOUR_US // self.per_hour
 
     @property
-    def window_s(self) -> float:
-        """Time in which an empty allowance is full again [s]."""
-        return self.interval_s * self.burst
+    def window_us(self) -> int:
+        """Time in which an empty allowance is full again [us]."""
+        return self.interval_us * self.burst
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,49 +63,42 @@ class Decision:
         Wait before the next request passes [s]; 0 if this one did.
     reset_after_s
         Time until the allowance is full again [s].
-    full_at_s
-        What has to be kept: when the allowance is full again, on the clock of `now_s` [s].
     """
 
     allowed: bool
     remaining: int
     retry_after_s: float
     reset_after_s: float
-    full_at_s: float
 
 
-def decide(full_at_s: float | None, now_s: float, limit: Limit) -> Decision:
+def decide(full_at_us: int | None, now_us: int, limit: Limit) -> tuple[Decision, int]:
     """Let one request pass or not.
 
     Parameters
     ----------
-    full_at_s
-        What was kept of the last decision; `None` for a caller not seen before.
+    full_at_us
+        What was kept of the last decision; `None` for a caller not seen before [us].
+
+    Returns
+    -------
+    The decision, and what has to be kept: when the allowance is full again, on the clock of `now_us` [us].
     """
-    started_s = now_s if full_at_s is None else max(full_at_s, now_s)
-    after_s = started_s + limit.interval_s
-    earliest_s = after_s - limit.window_s
-    # A nanosecond of grace: sums of binary fractions must not turn the last request of a burst away.
-    if earliest_s > now_s + 1e-9:
-        return Decision(
-            allowed=False,
-            remaining=0,
-            retry_after_s=earliest_s - now_s,
-            reset_after_s=started_s - now_s,
-            full_at_s=started_s,
-        )
+    started_us = now_us if full_at_us is None else max(full_at_us, now_us)
+    after_us = started_us + limit.interval_us
+    wait_us = after_us - limit.window_us - now_us
+    if wait_us > 0:
+        return decision_of(limit, reset_us=started_us - now_us, wait_us=wait_us), started_us
+    return decision_of(limit, reset_us=after_us - now_us, wait_us=0), after_us
+
+
+def decision_of(limit: Limit, *, reset_us: int, wait_us: int) -> Decision:
+    """The decision for an allowance that is full again in `reset_us`, where the next request waits `wait_us`."""
     return Decision(
-        allowed=True,
-        remaining=remaining(after_s - now_s, limit),
-        retry_after_s=0.0,
-        reset_after_s=after_s - now_s,
-        full_at_s=after_s,
+        allowed=wait_us == 0,
+        remaining=0 if wait_us else max(0, (limit.window_us - reset_us) // limit.interval_us),
+        retry_after_s=wait_us / 1e6,
+        reset_after_s=reset_us / 1e6,
     )
-
-
-def remaining(reset_after_s: float, limit: Limit) -> int:
-    """Requests that may come at once while the allowance needs `reset_after_s` to fill [s]."""
-    return max(0, math.floor((limit.window_s - reset_after_s) / limit.interval_s + 1e-6))
 
 
 def headers(limit: Limit, decision: Decision) -> tuple[tuple[str, str], tuple[str, str]]:
@@ -107,9 +106,9 @@ def headers(limit: Limit, decision: Decision) -> tuple[tuple[str, str], tuple[st
 
     Examples
     --------
-    >>> headers(Limit("caller", per_hour=3600, burst=10), Decision(True, 9, 0.0, 1.0, 1.0))
+    >>> headers(Limit("caller", per_hour=3600, burst=10), Decision(True, 9, 0.0, 1.0))
     (('RateLimit-Policy', '"caller";q=10;w=10'), ('RateLimit', '"caller";r=9;t=1'))
     """
-    policy = f'"{limit.name}";q={limit.burst};w={math.ceil(limit.window_s)}'
+    policy = f'"{limit.name}";q={limit.burst};w={math.ceil(limit.window_us / 1e6)}'
     state = f'"{limit.name}";r={decision.remaining};t={math.ceil(decision.reset_after_s)}'
     return ("RateLimit-Policy", policy), ("RateLimit", state)

@@ -103,6 +103,8 @@ _PLANNER: tuple[tuple[str, str, Needs], ...] = (
     ("POST", "/inspections", Permission.PLAN),
 )
 
+_UPLOADS = frozenset({("POST", "/api/v1/twin/models"), ("POST", "/api/v1/anomaly/uploads")})
+
 _SERVICES: tuple[tuple[Service, str, tuple[tuple[str, str, Needs], ...]], ...] = (
     (Service.GATEWAY, "", _OWN),
     (Service.TWIN, "/api/v1/twin", _TWIN),
@@ -115,7 +117,7 @@ _SERVICES: tuple[tuple[Service, str, tuple[tuple[str, str, Needs], ...]], ...] =
 def suite_routes() -> AccessTable:
     """Make the table of the whole suite."""
     return AccessTable(
-        Route(method, prefix + path, needs, service)
+        Route(method, prefix + path, needs, service, upload=(method, prefix + path) in _UPLOADS)
         for service, prefix, lines in _SERVICES
         for method, path, needs in lines
     )

@@ -1,4 +1,4 @@
-"""The services behind the door, and how long each may take."""
+"""The services behind the door."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,22 +16,38 @@ class Upstream:
         Scheme, host and port, without a path: paths are forwarded as they came.
     audience
         Whom the internal identity token is for.
-    connect_timeout_s, answer_timeout_s
-        Longest waits for a connection, and for the next bytes of an answer [s].
+    connect_timeout_s
+        Longest wait for a connection [s].
     """
 
     service: Service
     base_url: str
     audience: str
     connect_timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """What the gateway says about a request.
+
+    Parameters
+    ----------
+    identity
+        Signed token that tells the service who calls.
+    body_limit_bytes
+        Largest body that is passed on.
+    answer_timeout_s
+        Longest wait for the next bytes of the answer [s].
+    """
+
+    identity: str
+    request_id: str
+    body_limit_bytes: int
     answer_timeout_s: float
 
 
-def upstreams(
-    urls: Mapping[Service, str], *, connect_timeout_s: float, answer_timeout_s: float
-) -> Mapping[Service, Upstream]:
+def upstreams(urls: Mapping[Service, str], *, connect_timeout_s: float) -> Mapping[Service, Upstream]:
     """Make the table of services; a service's audience is its name."""
     return {
-        service: Upstream(service, url.rstrip("/"), service.value, connect_timeout_s, answer_timeout_s)
-        for service, url in urls.items()
+        service: Upstream(service, url.rstrip("/"), service.value, connect_timeout_s) for service, url in urls.items()
     }

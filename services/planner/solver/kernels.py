@@ -7,9 +7,10 @@ Every function is plain arithmetic on the arrays of `Model` and `State`; the tes
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
+
 
 from services.planner.domain.arrays import IntArray
+from services.planner.solver.compiled import entry_point, kernel
 from services.planner.solver.model import Model
 
 UNPLACED = -1
@@ -44,7 +45,7 @@ def empty_state(model: Model) -> State:
     )
 
 
-@njit
+@kernel
 def cost_of_placing(model: Model, state: State, device: int, start: int, area: int, out: IntArray) -> None:
     """Write to `out` what placing an unplaced device costs by level."""
     kind = model.type_of[device]
@@ -77,7 +78,7 @@ def cost_of_placing(model: Model, state: State, device: int, start: int, area: i
         out[model.exclusive_level[exclusive]] += shared * model.exclusive_weight[exclusive]
 
 
-@njit
+@kernel
 def cost_of_moving(model: Model, state: State, device: int, start: int, area: int, out: IntArray) -> None:
     """Write to `out` what moving a placed device costs by level; below zero where it saves.
 
@@ -140,8 +141,8 @@ def cost_of_moving(model: Model, state: State, device: int, start: int, area: in
         out[model.exclusive_level[exclusive]] += shared * model.exclusive_weight[exclusive]
 
 
-@njit
-def _count(model: Model, state: State, device: int, start: int, area: int, by: int) -> None:
+@entry_point
+def count(model: Model, state: State, device: int, start: int, area: int, by: int) -> None:
     kind = model.type_of[device]
     end = start + model.length[device]
     for place in range(model.capacity_first[kind], model.capacity_first[kind + 1]):
@@ -170,28 +171,28 @@ def _count(model: Model, state: State, device: int, start: int, area: int, by: i
             state.area_use[exclusive, area, day] += by
 
 
-@njit
+@kernel
 def place(model: Model, state: State, device: int, start: int, area: int, cost: IntArray) -> None:
     """Place an unplaced device at what `cost_of_placing` said it costs."""
-    _count(model, state, device, start, area, 1)
+    count(model, state, device, start, area, 1)
     state.start[device] = start
     state.area[device] = area
     for level in range(cost.shape[0]):
         state.cost[level] += cost[level]
 
 
-@njit
+@kernel
 def move(model: Model, state: State, device: int, start: int, area: int, cost: IntArray) -> None:
     """Move a placed device at what `cost_of_moving` said it costs."""
-    _count(model, state, device, state.start[device], state.area[device], -1)
-    _count(model, state, device, start, area, 1)
+    count(model, state, device, state.start[device], state.area[device], -1)
+    count(model, state, device, start, area, 1)
     state.start[device] = start
     state.area[device] = area
     for level in range(cost.shape[0]):
         state.cost[level] += cost[level]
 
 
-@njit
+@kernel
 def is_less(left: IntArray, right: IntArray) -> bool:
     """Whether one cost is below another, first level first."""
     for level in range(left.shape[0]):

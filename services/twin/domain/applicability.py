@@ -112,24 +112,36 @@ class ApplicabilityCheck:
 
     def place(self, values: Sequence[float], row: Vector) -> Applicability:
         """Place one row, given both as Python floats and as an array `(f,)`."""
+        edge, out = self._beyond(values)
+        if out:
+            return Applicability(State.OUT, tuple(out))
         whitened = (row - self._mean) @ self._whitener
-        return self._place(values, float(whitened @ whitened))
+        return self._by_distance(values, edge, float(whitened @ whitened))
 
     def place_all(self, rows: Matrix) -> list[Applicability]:
         """Place each row of `(n, f)`."""
-        whitened = (rows - self._mean) @ self._whitener
-        squared: list[float] = np.einsum("ij,ij->i", whitened, whitened).tolist()
+        # A value near the largest double overflows; its row is out by its range, whatever the distance says.
+        with np.errstate(over="ignore", invalid="ignore"):
+            whitened = (rows - self._mean) @ self._whitener
+            squared: list[float] = np.einsum("ij,ij->i", whitened, whitened).tolist()
         return [self._place(values, distance) for values, distance in zip(rows.tolist(), squared, strict=True)]
 
     def _place(self, values: Sequence[float], squared: float) -> Applicability:
-        edge, out = [], []
+        edge, out = self._beyond(values)
+        return Applicability(State.OUT, tuple(out)) if out else self._by_distance(values, edge, squared)
+
+    def _beyond(self, values: Sequence[float]) -> tuple[list[str], list[str]]:
+        """Features a little beyond what training saw, and those far beyond."""
+        edge: list[str] = []
+        out: list[str] = []
         for name, value, (lower, upper, far_lower, far_upper) in zip(self._names, values, self._limits, strict=True):
             if not lower <= value <= upper:
                 (edge if far_lower <= value <= far_upper else out).append(name)
-        if not edge and not out and squared <= self._edge_squared:
+        return edge, out
+
+    def _by_distance(self, values: Sequence[float], edge: list[str], squared: float) -> Applicability:
+        if not edge and squared <= self._edge_squared:
             return _IN
-        if out:
-            return Applicability(State.OUT, tuple(out))
         if squared > self._out_squared:
             return Applicability(State.OUT, tuple(edge) or self._causes(values))
         return Applicability(State.EDGE, tuple(edge) or self._causes(values))

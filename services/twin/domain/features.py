@@ -9,10 +9,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from itertools import islice
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from shared.errors import JSON, AppError, Fault, Kind
 
+Matrix = NDArray[np.float64]
+
 _LARGEST = sys.float_info.max
+# A body of millions of made-up names is answered with the first of them.
+_MOST_UNKNOWN = 100
 _READING_FIELDS = frozenset({"value", "quality", "timestamp"})
 
 
@@ -58,6 +66,8 @@ class InputReader:
         self._features = {feature.name: feature for feature in features}
         # The largest double as the open end also keeps infinity out, and a comparison with NaN is never true.
         self._bounds = [(f.name, *(f.valid_range or (-_LARGEST, _LARGEST))) for f in features]
+        self._lower = np.array([lower for _, lower, _ in self._bounds])
+        self._upper = np.array([upper for _, _, upper in self._bounds])
 
     def read(self, inputs: Mapping[str, JSON], pointer: str = "") -> list[float]:
         """The values in the model's order.
@@ -89,14 +99,57 @@ class InputReader:
                 return values
         return self._read_carefully(inputs, pointer)
 
+    def read_many(self, rows: ArrayLike | Sequence[Mapping[str, JSON]]) -> Matrix:
+        """Many rows at once, as an array with columns in the model's order or as mappings; `(n, f)`.
+
+        Raises
+        ------
+        InputsInvalid, QualityBad
+            If any row cannot be used; every fault of every row is listed.
+        """
+        if isinstance(rows, Sequence) and rows and isinstance(rows[0], Mapping):
+            return self._collect([(index, row) for index, row in enumerate(rows) if isinstance(row, Mapping)])
+        values = self._as_matrix(rows)
+        inside = np.all((values >= self._lower) & (values <= self._upper), axis=1)
+        suspects = [
+            (int(i), dict(zip(self._features, values[i].tolist(), strict=True))) for i in np.nonzero(~inside)[0]
+        ]
+        if suspects:
+            self._collect(suspects)
+        return values
+
+    def _as_matrix(self, rows: object) -> Matrix:
+        try:
+            values = np.asarray(rows, np.float64)
+        except (TypeError, ValueError) as error:
+            raise InputsInvalid(f"the rows must be numbers: {error}") from error
+        if values.ndim != 2 or values.shape[1] != len(self._features):
+            raise InputsInvalid(
+                f"the rows must have the {len(self._features)} features as columns", shape=list(values.shape)
+            )
+        return values
+
+    def _collect(self, rows: Sequence[tuple[int, Mapping[str, JSON]]]) -> Matrix:
+        """Read mappings, and raise once for all that cannot be used."""
+        values: list[list[float]] = []
+        errors: list[InputsInvalid | QualityBad] = []
+        for index, row in rows:
+            try:
+                values.append(self.read(row, f"/{index}"))
+            except (InputsInvalid, QualityBad) as error:
+                errors.append(error)
+        if errors:
+            worst = next((error for error in errors if isinstance(error, InputsInvalid)), errors[0])
+            raise type(worst)(worst.message, faults=[fault for error in errors for fault in error.faults])
+        return np.array(values)
+
     def _read_carefully(self, inputs: Mapping[str, JSON], pointer: str) -> list[float]:
         faults: list[Fault] = []
         bad: list[Fault] = []
         values = [self._value(feature, inputs, pointer, faults, bad) for feature in self._features.values()]
-        for name in inputs:
-            if name not in self._features:
-                known = sorted(self._features)
-                faults.append(Fault(_pointer(pointer, name), f"{name!r} is not a feature", {"known": known}))
+        known = sorted(self._features)
+        unknown = islice((name for name in inputs if name not in self._features), _MOST_UNKNOWN)
+        faults += [Fault(_pointer(pointer, name), f"{name!r} is not a feature", {"known": known}) for name in unknown]
         if faults:
             message = "the inputs are not what the model takes; every fault is listed"
             raise InputsInvalid(message, faults=[*faults, *bad])
@@ -113,7 +166,7 @@ class InputReader:
         if feature.name not in inputs:
             faults.append(Fault(where, f"{feature.name!r} is missing", _facts(feature)))
             return 0.0
-        value = inputs[feature.name]
+        value: object = inputs[feature.name]
         if isinstance(value, Mapping):
             faults.extend(reading_faults := _reading_faults(feature, value, where))
             if not reading_faults and _quality(value) is Quality.BAD:
@@ -121,19 +174,21 @@ class InputReader:
             if reading_faults or _quality(value) is Quality.BAD:
                 return 0.0
             value, where = value["value"], f"{where}/value"
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        # A caller in process may well hand over numbers of numpy.
+        if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
             faults.append(Fault(where, f"{feature.name!r} must be a number", _facts(feature)))
             return 0.0
-        if not -_LARGEST <= value <= _LARGEST:
+        number = value if isinstance(value, int) else float(value)
+        if not -_LARGEST <= number <= _LARGEST:
             faults.append(Fault(where, f"{feature.name!r} must be a finite number", _facts(feature)))
             return 0.0
-        if feature.valid_range is not None and not feature.valid_range[0] <= value <= feature.valid_range[1]:
+        if feature.valid_range is not None and not feature.valid_range[0] <= number <= feature.valid_range[1]:
             lower, upper = feature.valid_range
             unit = f" {feature.unit}" if feature.unit else ""
-            detail = f"{feature.name!r} is {value:g}{unit}, outside its valid range {lower:g} to {upper:g}{unit}"
+            detail = f"{feature.name!r} is {number:g}{unit}, outside its valid range {lower:g} to {upper:g}{unit}"
             faults.append(Fault(where, detail, _facts(feature)))
             return 0.0
-        return float(value)
+        return float(number)
 
 
 def _reading_faults(feature: FeatureSpec, reading: Mapping[str, JSON], where: str) -> list[Fault]:

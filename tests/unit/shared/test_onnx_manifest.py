@@ -1,7 +1,9 @@
 """The manifest: what it accepts, what it refuses, and that it survives its own JSON."""
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -29,7 +31,7 @@ GRAPH = Graph(
 )
 
 
-def manifest(**changes) -> Manifest:
+def manifest(**changes: Any) -> Manifest:
     base = Manifest(
         kind=BundleKind.REGRESSOR,
         name="power",
@@ -132,7 +134,7 @@ def test_a_manifest_that_contradicts_itself_is_refused(changes: dict):
         lambda: Graph("model.onnx", GRAPH.input, ()),
     ],
 )
-def test_a_part_that_makes_no_sense_is_refused(make):
+def test_a_part_that_makes_no_sense_is_refused(make: Callable[[], object]):
     with pytest.raises(BundleMalformed):
         make()
 

@@ -1,0 +1,21 @@
+"""Run every benchmark: `python -m benchmarks [NAME …]`."""
+
+import importlib
+import sys
+
+from benchmarks.pairs import pin_to_one_core
+
+NAMES = ("twin_predict",)
+
+
+def main() -> None:
+    """Run the named benchmarks, or all of them, one after the other on one core."""
+    pin_to_one_core()
+    for name in sys.argv[1:] or NAMES:
+        benchmark = importlib.import_module(f"benchmarks.{name}")
+        print(benchmark.__doc__.splitlines()[0])
+        benchmark.main()
+
+
+if __name__ == "__main__":
+    main()

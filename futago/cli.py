@@ -1,0 +1,115 @@
+"""The `futago` command."""
+
+import asyncio
+import json
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from futago.demo.errors import DemoError
+from futago.errors import FutagoError
+from futago.launcher.errors import LaunchError
+from shared.errors import AppError
+
+app = typer.Typer(
+    help="Futago: a digital twin, anomaly detection and inspection planning behind one gateway.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+HomeOption = Annotated[
+    Path, typer.Option("--home", envvar="FUTAGO_HOME", help="Folder with everything the suite keeps.")
+]
+HostOption = Annotated[str, typer.Option("--host", envvar="FUTAGO_HOST", help="Address the gateway listens on.")]
+PortOption = Annotated[
+    int, typer.Option("--port", envvar="FUTAGO_PORT", min=1, max=65535, help="Port the gateway listens on.")
+]
+DEFAULT_HOME = Path("var")
+
+
+def main() -> None:
+    """Run the command line; what a user can mend is told in a sentence, without a traceback."""
+    try:
+        app()
+    except (LaunchError, FutagoError, DemoError, AppError) as error:
+        sys.stderr.write(f"{error}\n")
+        raise SystemExit(1) from None
+
+
+@app.command()
+def up(home: HomeOption = DEFAULT_HOME, host: HostOption = "127.0.0.1", port: PortOption = 8080) -> None:
+    """Start the whole suite on this machine and keep it running until Ctrl-C."""
+    from futago.launcher import settings  # noqa: PLC0415 (each command loads what it needs, and no more)
+    from futago.launcher.console import Console  # noqa: PLC0415
+    from futago.launcher.home import Home  # noqa: PLC0415
+    from futago.launcher.ports import gateway_url, require_free  # noqa: PLC0415
+    from futago.launcher.up import Up  # noqa: PLC0415
+
+    place = Home(home.absolute())
+    place.make_folders()
+    with place.locked(gateway_url(host, port)):
+        require_free(host, port)
+        outer, console = settings.outer_environment(), Console(sys.stdout)
+        asyncio.run(Up(place, host, port, outer=outer, console=console).run())
+
+
+@app.command()
+def status(
+    home: HomeOption = DEFAULT_HOME,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,  # noqa: FBT002 (an option)
+) -> None:
+    """Show the processes of a running suite."""
+    from futago.launcher import control  # noqa: PLC0415
+    from futago.launcher.home import Home  # noqa: PLC0415
+
+    state = control.running_state(Home(home.absolute()))
+    typer.echo(json.dumps(asdict(state), indent=1) if as_json else control.table(state, time.time()))
+
+
+@app.command()
+def down(
+    home: HomeOption = DEFAULT_HOME,
+    timeout_s: Annotated[float, typer.Option("--timeout-s", help="How long to wait for the end.")] = 60.0,
+) -> None:
+    """Stop a running suite from another shell."""
+    from futago.launcher import control  # noqa: PLC0415
+    from futago.launcher.home import Home  # noqa: PLC0415
+
+    control.stop(Home(home.absolute()), timeout_s)
+    typer.echo("Stopped.")
+
+
+@app.command()
+def migrate(
+    database_url: Annotated[str, typer.Option("--database-url", envvar="FUTAGO_DATABASE_URL", show_default=False)],
+) -> None:
+    """Bring the tables of a database to their newest shape; `futago up` does it by itself."""
+    from futago.migrations import migrate_all  # noqa: PLC0415
+
+    typer.echo(f"Migrated: {', '.join(migrate_all(database_url))}.")
+
+
+@app.command()
+def demo(
+    home: HomeOption = DEFAULT_HOME,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Folder with the public data sets; without it, the built-in plant.")
+    ] = None,
+    url: Annotated[str | None, typer.Option("--url", help="The gateway, if not the one of the home.")] = None,
+    solve_s: Annotated[float, typer.Option("--seconds", min=1.0, help="How long the planner may search.")] = 20.0,
+) -> None:
+    """Put a running suite to work: publish a twin, train a detector, solve a plan, and show what came out."""
+    from futago.client import Client  # noqa: PLC0415
+    from futago.demo.run import load_cases, run  # noqa: PLC0415
+    from futago.launcher import settings  # noqa: PLC0415
+    from futago.launcher.home import Home  # noqa: PLC0415
+
+    place = Home(home.absolute())
+    settings.sign_with(place.root)
+    with Client(url, credentials=place.credentials) as client:
+        typer.echo(run(client, load_cases(data), solve_s=solve_s, say=typer.echo))

@@ -1,0 +1,81 @@
+"""Training rows in the store as `.npz`, and the uploads in the database."""
+
+import tempfile
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import numpy as np
+from sqlalchemy import Engine, insert, select
+
+from services.anomaly.adapters.tables import uploads
+from services.anomaly.domain.training_requests import KeptTable, Table, UploadMissing
+from shared.database import read, write
+from shared.store import Store
+
+_PREFIX = "uploads"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class SqlTableStore:
+    """Implements `training_requests.TableStore` and `uploads.UploadStore`."""
+
+    def __init__(self, engine: Engine, store: Store) -> None:
+        self._engine = engine
+        self._store = store
+
+    def keep(self, table: Table) -> KeptTable:
+        with tempfile.NamedTemporaryFile(prefix="futago-table-", suffix=".npz") as file:
+            # Equal tables make equal files, so the same request made twice has one digest.
+            np.savez(
+                file,
+                rows=table.rows,
+                columns=np.array(table.columns, dtype=np.str_),
+                times_us=np.array([_to_us(time) for time in table.times or ()], dtype=np.int64),
+            )
+            file.flush()
+            return KeptTable(self._store.put_file(_PREFIX, Path(file.name)), table.columns, len(table.rows))
+
+    def add_upload(self, table: Table, *, by: str, at: datetime) -> tuple[str, KeptTable]:
+        kept = self.keep(table)
+        upload_id = uuid4().hex
+        with write(self._engine) as connection:
+            connection.execute(
+                insert(uploads).values(
+                    upload_id=upload_id,
+                    digest=kept.digest,
+                    columns=list(kept.columns),
+                    rows=kept.rows,
+                    created_by=by,
+                    created_at_ms=round(at.timestamp() * 1000),
+                )
+            )
+        return upload_id, kept
+
+    def upload(self, upload_id: str) -> KeptTable:
+        with read(self._engine) as connection:
+            row = connection.execute(select(uploads).where(uploads.c.upload_id == upload_id)).first()
+        if row is None:
+            raise UploadMissing(upload_id)
+        return KeptTable(row.digest, tuple(row.columns), row.rows)
+
+
+def fetch_table(store: Store, digest: str, cache_dir: Path, columns: Sequence[str]) -> Table:
+    """Read these columns of a kept table.
+
+    Raises
+    ------
+    StoredFileMissing, StoredFileDamaged, StoreUnavailable
+        If the store does not return it.
+    """
+    path = store.fetch(_PREFIX, digest, cache_dir / _PREFIX)
+    with np.load(path, allow_pickle=False) as stored:
+        kept = stored["columns"].tolist()
+        rows = np.ascontiguousarray(stored["rows"][:, [kept.index(name) for name in columns]])
+        times = tuple(_EPOCH + timedelta(microseconds=time_us) for time_us in stored["times_us"].tolist())
+    return Table(tuple(columns), rows, times or None)
+
+
+def _to_us(moment: datetime) -> int:
+    return (moment - _EPOCH) // timedelta(microseconds=1)

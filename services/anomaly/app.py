@@ -1,0 +1,124 @@
+"""The anomaly service's process: where its parts meet. `python -m services.anomaly.app [--config FILE]`."""
+
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+
+from anyio import to_thread
+from sqlalchemy import Engine, text
+
+from services.anomaly.adapters.detector_store import DetectorStore
+from services.anomaly.adapters.redis_alerts import RedisAlerts
+from services.anomaly.adapters.score_metrics import ScoreMetrics
+from services.anomaly.adapters.sql_catalogue import SqlCatalogue
+from services.anomaly.adapters.table_store import SqlTableStore
+from services.anomaly.adapters.tables import HISTORY, SCRIPTS
+from services.anomaly.adapters.training_queue import QUEUE, JobTrainingQueue
+from services.anomaly.domain.catalogue import Catalogue
+from services.anomaly.domain.csv_table import TableLimits
+from services.anomaly.domain.scoring import ScoringDesk
+from services.anomaly.domain.threshold_desk import ThresholdDesk
+from services.anomaly.domain.training_requests import TrainingDesk
+from services.anomaly.domain.uploads import UploadDesk
+from services.anomaly.domain.workbench import Workbench
+from services.anomaly.routes import detectors, scores, uploads
+from services.anomaly.settings import AnomalySettings
+from shared.clock import SystemClock
+from shared.database import DatabaseUnavailable, is_current, open_engine, read
+from shared.http.app import ServiceApp, build_app
+from shared.http.metrics import ServiceMetrics
+from shared.http.server import run_service
+from shared.internal_token import IdentityVerifier
+from shared.jobs import JobQueue, RqDelivery
+from shared.onnx.signing import TrustStore
+from shared.redis_client import async_client, blocking_client
+from shared.startup import readable_file, run_checks, writable_folder
+from shared.store import Store
+
+
+def create_app(settings: AnomalySettings) -> ServiceApp:
+    """Assemble the service.
+
+    Raises
+    ------
+    CannotStart
+        With every reason why it cannot.
+    """
+    clock = SystemClock()
+    engine = open_engine(settings.database_url.get_secret_value())
+    run_checks(
+        [
+            readable_file(settings.identity_key_file, "the key that verifies callers"),
+            writable_folder(settings.cache_dir, "the cache"),
+            lambda: _tables_fault(engine),
+        ]
+    )
+    store = Store(settings.store_url)
+    redis_url = settings.redis_url.get_secret_value()
+    redis = async_client(redis_url)
+    metrics = ServiceMetrics(settings.service)
+    loaded = DetectorStore(
+        store, TrustStore(settings.trust_dir), cache_dir=settings.cache_dir, loaded_limit=settings.loaded_limit
+    )
+    score_metrics = ScoreMetrics(metrics.registry, lambda: loaded.loaded)
+    catalogue = SqlCatalogue(engine, loaded)
+    tables = SqlTableStore(engine, store)
+    alerts = RedisAlerts(redis, score_metrics)
+    pool = ThreadPoolExecutor(settings.score_threads, thread_name_prefix="score")
+    workbench = Workbench(pool, places=settings.score_places)
+    queue = JobTrainingQueue(
+        JobQueue(engine, RqDelivery(blocking_client(redis_url), QUEUE), queue=QUEUE, clock=clock),
+        time_limit_s=settings.training_limit_s,
+    )
+    limits = TableLimits(settings.upload_limit_rows, settings.upload_limit_columns, settings.upload_limit_values)
+    scoring = ScoringDesk(
+        catalogue, workbench, alerts, score_metrics, clock=clock, limit_rows=settings.score_limit_rows
+    )
+    thresholds = ThresholdDesk(catalogue, workbench, clock=clock, limit_rows=settings.score_limit_rows)
+
+    async def database_answers() -> None:
+        await to_thread.run_sync(_ask, engine)
+
+    @asynccontextmanager
+    async def lifespan() -> AsyncIterator[None]:
+        yield
+        await alerts.drain()
+        await redis.aclose()
+        pool.shutdown(wait=False, cancel_futures=True)
+        engine.dispose()
+
+    return build_app(
+        settings=settings,
+        title="Futago anomaly detection",
+        routers=(detectors.router, scores.router, uploads.router),
+        objects=(
+            (Catalogue, catalogue),
+            (TrainingDesk, TrainingDesk(tables, queue, workbench)),
+            (ThresholdDesk, thresholds),
+            (ScoringDesk, scoring),
+            (UploadDesk, UploadDesk(tables, workbench, limits, clock)),
+        ),
+        identity=IdentityVerifier([settings.identity_key_file.read_bytes()], audience=settings.service, clock=clock),
+        metrics=metrics,
+        # Not Redis: without it scores are still given, and only trainings and alerts wait.
+        probes={"database": database_answers},
+        lifespan=lifespan,
+        upload_paths=(uploads.PATH,),
+    )
+
+
+def _tables_fault(engine: Engine) -> str | None:
+    try:
+        current = is_current(engine, HISTORY, SCRIPTS)
+    except DatabaseUnavailable:
+        return "the database does not answer"
+    return None if current else "the tables are not at this release's revision: run the migrations first"
+
+
+def _ask(engine: Engine) -> None:
+    with read(engine) as connection:
+        connection.execute(text("SELECT 1"))
+
+
+if __name__ == "__main__":
+    run_service(AnomalySettings, create_app)

@@ -1,0 +1,100 @@
+"""From runs of anomalous rows to alerts that a person can act on."""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+import numpy as np
+
+from services.anomaly.domain.detection import Detection
+from services.anomaly.domain.episodes import Episode
+from services.anomaly.domain.served import ServedDetector
+from shared.clock import rfc3339
+from shared.contracts.alert import Alert, Severity
+from shared.errors import JSON
+
+# A call with more runs than this is one problem, not hundreds: the first ones are told.
+ALERT_LIMIT = 20
+# Ten times the limit; see `services.anomaly.domain.severity`.
+_CRITICAL_FROM = 0.95
+_SENSORS_NAMED = 3
+
+
+def alerts_of(
+    detector: ServedDetector,
+    detection: Detection,
+    *,
+    rows: Sequence[Sequence[float | None]],
+    times: Sequence[datetime] | None,
+    asset: str | None,
+    now: datetime,
+    new_id: Callable[[], str],
+) -> tuple[Alert, ...]:
+    """One alert for each episode, at most `ALERT_LIMIT`.
+
+    The same episode scored again gives the same key, so a list keeps it once: it is known by the time of its first
+    row, or where no times are given by that row's values.
+
+    Parameters
+    ----------
+    rows, times
+        As they were scored.
+    new_id
+        Makes the id of an alert.
+    """
+    return tuple(
+        _alert(detector, detection, episode, rows=rows, times=times, asset=asset, now=now, alert_id=new_id())
+        for episode in detection.episodes()[:ALERT_LIMIT]
+    )
+
+
+def leading_sensors(detector: ServedDetector, detection: Detection, episode: Episode) -> dict[str, float]:
+    """The sensors with the largest part in an episode's highest score, and their share of it [1]."""
+    shares = detection.contributions[episode.peak] / episode.peak_score
+    order = np.argsort(-shares, kind="stable")[:_SENSORS_NAMED]
+    return {detector.column_names[i]: float(shares[i]) for i in order}
+
+
+def _alert(
+    detector: ServedDetector,
+    detection: Detection,
+    episode: Episode,
+    *,
+    rows: Sequence[Sequence[float | None]],
+    times: Sequence[datetime] | None,
+    asset: str | None,
+    now: datetime,
+    alert_id: str,
+) -> Alert:
+    start = _fingerprint(rows[episode.start]) if times is None else rfc3339(times[episode.start])
+    severity = float(detection.severity[episode.peak])
+    leading = leading_sensors(detector, detection, episode)
+    where = f" at {asset}" if asset else ""
+    sensors = ", ".join(leading)
+    facts: dict[str, JSON] = {
+        "version": detector.version,
+        "rows": episode.rows,
+        "peak_score": episode.peak_score,
+        "threshold": detection.limit,
+        "severity": severity,
+        "leading_sensors": leading,
+    }
+    if times is not None:
+        facts |= {"started_at": rfc3339(times[episode.start]), "ended_at": rfc3339(times[episode.end])}
+    return Alert(
+        id=alert_id,
+        source="anomaly",
+        kind="anomalous_rows",
+        severity=Severity.CRITICAL if severity >= _CRITICAL_FROM else Severity.WARNING,
+        asset=asset,
+        subject=detector.name,
+        message=f"{detector.name} found {episode.rows} anomalous rows{where}; mostly {sensors}",
+        occurred_at=now if times is None else times[episode.start],
+        dedup_key=f"anomaly:{detector.name}:{detector.version}:{asset or '-'}:{start}",
+        facts=facts,
+    )
+
+
+def _fingerprint(row: Sequence[float | None]) -> str:
+    return hashlib.sha256(json.dumps(list(row)).encode()).hexdigest()[:16]

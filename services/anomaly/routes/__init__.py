@@ -1,0 +1,1 @@
+"""The anomaly service's part of the public HTTP contract."""

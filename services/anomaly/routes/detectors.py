@@ -1,0 +1,111 @@
+"""Detectors: train, list, look at, forget, and set the limit of."""
+
+from typing import Annotated
+
+from anyio import to_thread
+from fastapi import APIRouter, Header, Query, Response, status
+
+from services.anomaly.domain.blocks import TooFewRows
+from services.anomaly.domain.catalogue import Catalogue, CursorInvalid, DetectorMissing
+from services.anomaly.domain.options import AUTO, DetectorKind, KindUnknown, OptionsRefused
+from services.anomaly.domain.rows import RowsRefused
+from services.anomaly.domain.scoring import TooManyRows
+from services.anomaly.domain.threshold_desk import ThresholdDesk
+from services.anomaly.domain.thresholds import RuleRefused
+from services.anomaly.domain.training_requests import TrainingDesk, UploadMissing
+from services.anomaly.domain.workbench import Overloaded
+from services.anomaly.schemas import (
+    DetectorList,
+    DetectorRequest,
+    DetectorResponse,
+    JobResponse,
+    StatusResponse,
+    ThresholdRequest,
+    ThresholdResponse,
+)
+from shared.contracts.job import IdempotencyConflict, QueueUnavailable
+from shared.http.dependencies import NotAllowed, require, use
+from shared.http.problems import responses
+from shared.principal import Permission, Principal
+
+router = APIRouter(prefix="/api/v1/anomaly", tags=["detectors"])
+
+Reader = Annotated[Principal, require(Permission.READ)]
+Trainer = Annotated[Principal, require(Permission.TRAIN)]
+Detectors = Annotated[Catalogue, use(Catalogue)]
+
+
+@router.get("/status", responses=responses(NotAllowed))
+async def status_of_service(caller: Reader) -> StatusResponse:
+    """Say that the service works, and what it can train."""
+    return StatusResponse(status="ok", kinds=[AUTO, *DetectorKind], user=caller.subject)
+
+
+@router.post(
+    "/detectors",
+    status_code=status.HTTP_202_ACCEPTED,
+    responses=responses(
+        NotAllowed,
+        KindUnknown,
+        OptionsRefused,
+        RuleRefused,
+        RowsRefused,
+        TooFewRows,
+        UploadMissing,
+        IdempotencyConflict,
+        QueueUnavailable,
+        Overloaded,
+    ),
+)
+async def train(
+    body: DetectorRequest,
+    response: Response,
+    desk: Annotated[TrainingDesk, use(TrainingDesk)],
+    caller: Trainer,
+    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
+) -> JobResponse:
+    """Train a detector on normal rows, as a job; an existing name gets its next version."""
+    job = await desk.request(body.to_domain(), owner=caller.subject, idempotency_key=idempotency_key)
+    response.headers["Location"] = f"/api/v1/jobs/{job.id}"
+    return JobResponse.of(job)
+
+
+@router.get("/detectors", responses=responses(NotAllowed, CursorInvalid))
+async def list_detectors(
+    detectors: Detectors,
+    _caller: Reader,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    cursor: Annotated[str | None, Query(max_length=256)] = None,
+) -> DetectorList:
+    """List the detectors by name."""
+    page = await to_thread.run_sync(lambda: detectors.page(limit=limit, cursor=cursor))
+    return DetectorList.of(page)
+
+
+@router.get("/detectors/{name}", responses=responses(NotAllowed, DetectorMissing))
+async def get_detector(name: str, detectors: Detectors, _caller: Reader) -> DetectorResponse:
+    """Show a detector's card."""
+    return DetectorResponse.of(await to_thread.run_sync(detectors.entry, name))
+
+
+@router.delete(
+    "/detectors/{name}", status_code=status.HTTP_204_NO_CONTENT, responses=responses(NotAllowed, DetectorMissing)
+)
+async def delete_detector(name: str, detectors: Detectors, _caller: Trainer) -> None:
+    """Forget a detector with all its versions."""
+    await to_thread.run_sync(detectors.delete, name)
+
+
+@router.put(
+    "/detectors/{name}/threshold",
+    responses=responses(NotAllowed, DetectorMissing, RuleRefused, RowsRefused, TooFewRows, TooManyRows, Overloaded),
+)
+async def set_threshold(
+    name: str,
+    body: ThresholdRequest,
+    desk: Annotated[ThresholdDesk, use(ThresholdDesk)],
+    caller: Annotated[Principal, require(Permission.SET_THRESHOLD)],
+) -> ThresholdResponse:
+    """Set the limit anew: on the held-out rows of the training, or on labelled rows sent along."""
+    threshold = await desk.set(name, body.rule(), given=body.labelled(), labels=body.labels, by=caller.subject)
+    return ThresholdResponse.of(threshold)

@@ -1,0 +1,348 @@
+"""What the anomaly service reads and writes as JSON."""
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Any, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt
+
+from services.anomaly.domain.alerts import leading_sensors
+from services.anomaly.domain.catalogue import DetectorEntry, DetectorPage
+from services.anomaly.domain.scoring import Scored, ScoreInput
+from services.anomaly.domain.thresholds import Threshold
+from services.anomaly.domain.training_requests import KeptTable, TrainingRequest
+from shared.contracts.job import Job
+from shared.errors import JSON
+
+# Safe in a path, a URL, a file name and a metric label; the same as a bundle's name.
+NAME_PATTERN = r"^[A-Za-z0-9](?:[A-Za-z0-9_-]|[.][A-Za-z0-9_-])*$"
+ASSET_PATTERN = r"^[A-Za-z0-9_-]+(?:[.][A-Za-z0-9_-]+)*$"
+
+Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=64)]
+Rows = list[list[StrictFloat | None]]
+Columns = Annotated[list[str], Field(max_length=4096)]
+Setting = StrictBool | StrictInt | StrictFloat | str | None
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TrainingBody(_Request):
+    """Normal rows: in the request, or in an upload."""
+
+    columns: Columns | None = Field(None, description="names of the sensors; of an upload, those to take (all)")
+    rows: Rows | None = Field(None, description="one list a row, oldest first")
+    timestamps: list[AwareDatetime] | None = Field(None, description="one a row, increasing")
+    upload_id: str | None = Field(None, max_length=64, description="instead of rows")
+    units: dict[str, Annotated[str, Field(min_length=1, max_length=128)]] = Field(
+        default_factory=dict, description="unit by column"
+    )
+
+
+class DetectorRequest(_Request):
+    """A detector to train; the name of an existing one makes its next version."""
+
+    name: Name
+    kind: str = Field("auto", max_length=64, description="auto, mahalanobis, pca, autoencoder or lstm_autoencoder")
+    training: TrainingBody
+    options: dict[str, Setting] = Field(default_factory=dict, description="settings of the kind; `auto` for a default")
+    threshold: dict[str, Setting] | None = Field(
+        None, description="method and its settings: margin, percentile, sigma, fpr or value"
+    )
+
+    def to_domain(self) -> TrainingRequest:
+        """The wish as the domain reads it."""
+        training = self.training
+        return TrainingRequest(
+            name=self.name,
+            kind=self.kind,
+            columns=training.columns,
+            rows=training.rows,
+            timestamps=training.timestamps,
+            upload_id=training.upload_id,
+            units=training.units,
+            options=self.options,
+            threshold=self.threshold,
+        )
+
+
+class ScoreRequest(_Request):
+    """Rows to score."""
+
+    columns: Columns = Field(description="names of the detector's sensors, in the order of the values")
+    rows: Rows = Field(description="one list a row, oldest first")
+    timestamps: list[AwareDatetime] | None = Field(None, description="one a row, increasing")
+    context: Rows = Field(
+        default_factory=list, description="rows just before, looked back on and not scored: the first row then has one"
+    )
+
+    def to_domain(self) -> ScoreInput:
+        """The rows as the domain reads them."""
+        return ScoreInput(self.columns, self.rows, self.timestamps, self.context)
+
+
+class ThresholdRequest(BaseModel):
+    """A method with its settings beside it; labelled methods also get rows and labels."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    __pydantic_extra__: dict[str, Setting]
+
+    method: str = Field(
+        max_length=64,
+        description="margin {factor}, percentile {q}, sigma {k}, fpr {max_fpr}, value {value}; with labels roc "
+        "{cost_ratio}, f1, recall {min_recall}",
+    )
+    columns: Columns | None = Field(None, description="of the labelled rows")
+    rows: Rows | None = Field(None, description="labelled rows, oldest first")
+    context: Rows = Field(default_factory=list, description="rows just before, not labelled")
+    labels: list[Annotated[StrictInt, Field(ge=0, le=1)]] | None = Field(None, description="0 normal, 1 anomalous")
+
+    def rule(self) -> dict[str, JSON]:
+        """Method and settings."""
+        return {"method": self.method, **(self.__pydantic_extra__ or {})}
+
+    def labelled(self) -> ScoreInput | None:
+        """The labelled rows, where there are any."""
+        return None if self.rows is None else ScoreInput(self.columns or [], self.rows, None, self.context)
+
+
+class ThresholdResponse(BaseModel):
+    """A limit, how it was set, and the figures behind it."""
+
+    value: float
+    rule: dict[str, Any]
+    evidence: dict[str, Any]
+
+    @classmethod
+    def of(cls, threshold: Threshold) -> Self:
+        """Translate."""
+        return cls(value=threshold.value, rule=dict(threshold.rule), evidence=dict(threshold.evidence))
+
+
+class ThresholdInForce(ThresholdResponse):
+    """A limit and, where it was set after publishing, when and by whom."""
+
+    set_at: datetime | None
+    set_by: str | None
+
+
+class ColumnResponse(BaseModel):
+    """A sensor and how it was spread while the detector was trained."""
+
+    name: str
+    unit: str | None
+    minimum: float
+    maximum: float
+    mean: float
+    std: float
+    constant: bool
+
+
+class VersionResponse(BaseModel):
+    """A published version."""
+
+    version: int
+    digest: str
+    size_bytes: int
+    created_at: datetime
+    job_id: str | None
+
+
+class DetectorResponse(BaseModel):
+    """A detector's card; its newest version serves."""
+
+    name: str
+    kind: str
+    reason: str | None = Field(description="why this kind, where `auto` chose")
+    version: int
+    digest: str
+    window: int = Field(description="rows the model looks at")
+    warmup_rows: int = Field(description="rows before a row that its score depends on")
+    columns: list[ColumnResponse]
+    threshold: ThresholdInForce
+    options: dict[str, Any]
+    blocks: dict[str, Any] = Field(description="how the training rows were divided")
+    training: dict[str, Any] = Field(description="training report; empty where there is nothing to train")
+    period: list[str] | None = Field(description="times of the first and the last training row")
+    versions: list[VersionResponse]
+
+    @classmethod
+    def of(cls, entry: DetectorEntry) -> Self:
+        """Translate."""
+        card: Mapping[str, Any] = entry.card
+        return cls(
+            name=entry.name,
+            kind=card["kind"],
+            reason=card["reason"],
+            version=entry.current.version,
+            digest=entry.current.digest,
+            window=card["window_rows"],
+            warmup_rows=card["warmup_rows"],
+            columns=[
+                ColumnResponse(
+                    name=column.name,
+                    unit=column.unit,
+                    minimum=column.minimum,
+                    maximum=column.maximum,
+                    mean=column.mean,
+                    std=column.std,
+                    constant=column.constant,
+                )
+                for column in entry.columns
+            ],
+            threshold=ThresholdInForce(
+                value=entry.threshold.value,
+                rule=dict(entry.threshold.rule),
+                evidence=dict(entry.threshold.evidence),
+                set_at=entry.threshold_set_at,
+                set_by=entry.threshold_set_by,
+            ),
+            options=card["options"],
+            blocks=card["blocks"],
+            training=card["training"],
+            period=card["period"],
+            versions=[
+                VersionResponse(
+                    version=version.version,
+                    digest=version.digest,
+                    size_bytes=version.size_bytes,
+                    created_at=version.created_at,
+                    job_id=version.job_id,
+                )
+                for version in entry.versions
+            ],
+        )
+
+
+class DetectorList(BaseModel):
+    """A part of the detectors, by name."""
+
+    items: list[DetectorResponse]
+    next_cursor: str | None
+
+    @classmethod
+    def of(cls, page: DetectorPage) -> Self:
+        """Translate."""
+        return cls(items=[DetectorResponse.of(entry) for entry in page.items], next_cursor=page.next_cursor)
+
+
+class EpisodeResponse(BaseModel):
+    """A run of anomalous rows; `start` and `end` are positions, both included."""
+
+    start: int
+    end: int
+    rows: int
+    peak: int
+    peak_score: float
+    severity: float = Field(ge=0, le=1)
+    leading_sensors: dict[str, float] = Field(description="largest shares of the peak's score")
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
+class ContributionResponse(BaseModel):
+    """What an anomalous row's score is made of; the parts add up to it."""
+
+    row: int
+    score: float
+    severity: float = Field(ge=0, le=1)
+    sensors: dict[str, float]
+
+
+class ScoreResponse(BaseModel):
+    """Scores of the rows, in their order.
+
+    A row's score is null, and its label 0, where the detector's warm-up rows before it were not given.
+    """
+
+    detector: str
+    version: str
+    asset: str | None
+    scores: list[float | None]
+    labels: list[int]
+    threshold: float
+    episodes: list[EpisodeResponse]
+    contributions: list[ContributionResponse]
+
+    @classmethod
+    def of(cls, scored: Scored, asset: str | None) -> Self:
+        """Translate."""
+        detector, found, times = scored.ready.detector, scored.detection, scored.times
+        return cls(
+            detector=detector.name,
+            version=detector.version,
+            asset=asset,
+            scores=_without_nan(found.scores.tolist()),
+            labels=found.labels.tolist(),
+            threshold=found.limit,
+            episodes=[
+                EpisodeResponse(
+                    start=episode.start,
+                    end=episode.end,
+                    rows=episode.rows,
+                    peak=episode.peak,
+                    peak_score=episode.peak_score,
+                    severity=float(found.severity[episode.peak]),
+                    leading_sensors=leading_sensors(detector, found, episode),
+                    started_at=None if times is None else times[episode.start],
+                    ended_at=None if times is None else times[episode.end],
+                )
+                for episode in found.episodes()
+            ],
+            contributions=[
+                ContributionResponse(
+                    row=row,
+                    score=float(found.scores[row]),
+                    severity=float(found.severity[row]),
+                    sensors=dict(zip(detector.column_names, found.contributions[row].tolist(), strict=True)),
+                )
+                for row in found.labels.nonzero()[0].tolist()
+            ],
+        )
+
+
+class UploadResponse(BaseModel):
+    """A file that was read and kept."""
+
+    upload_id: str
+    rows: int
+    columns: list[str]
+
+    @classmethod
+    def of(cls, upload_id: str, kept: KeptTable) -> Self:
+        """Translate."""
+        return cls(upload_id=upload_id, rows=kept.rows, columns=list(kept.columns))
+
+
+class JobResponse(BaseModel):
+    """Work longer than a request."""
+
+    id: str
+    kind: str
+    state: str
+    progress: dict[str, Any] | None
+    created_at: str
+    started_at: str | None
+    finished_at: str | None
+    attempt: int
+    result: dict[str, Any] | None
+    error: dict[str, Any] | None
+
+    @classmethod
+    def of(cls, job: Job) -> Self:
+        """Translate."""
+        return cls.model_validate(job.to_json())
+
+
+class StatusResponse(BaseModel):
+    """Whether the service works, for whom, and what it can train."""
+
+    status: str
+    kinds: list[str]
+    user: str
+
+
+def _without_nan(values: Sequence[float]) -> list[float | None]:
+    return [None if math.isnan(value) else value for value in values]

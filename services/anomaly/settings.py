@@ -1,0 +1,30 @@
+"""What the anomaly service and its worker need to know; their own variables start with `ANOMALY_`."""
+
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field
+
+from shared.settings import ServiceSettings
+
+
+class AnomalySettings(ServiceSettings):
+    """Settings of the service."""
+
+    service: ClassVar[str] = "anomaly"
+
+    port: int = Field(8102, ge=0, lt=65536, description="port to listen on; for the worker, the port of its metrics")
+    score_threads: int = Field(2, gt=0, le=256, description="threads that score, read uploads and set thresholds")
+    score_places: int = Field(64, gt=0, description="calls that may run or wait for a thread; further ones get a 503")
+    score_limit_rows: int = Field(20_000, gt=0, description="most rows of one call, context included")
+    loaded_limit: int = Field(64, gt=0, description="detectors that stay in memory")
+    upload_limit_rows: int = Field(1_000_000, gt=0, description="most rows of an uploaded file")
+    upload_limit_columns: int = Field(1024, gt=0, le=4096, description="most columns of an uploaded file")
+    upload_limit_values: int = Field(20_000_000, gt=0, description="most values of an uploaded file, rows by columns")
+    training_limit_s: float = Field(3600.0, gt=0, description="longest run of one training; then it is stopped")
+
+
+class AnomalyWorkerSettings(AnomalySettings):
+    """Settings of the worker: it signs what it publishes."""
+
+    signing_key_file: Path = Field(description="private key (PEM, Ed25519) that signs bundles")

@@ -1,0 +1,151 @@
+"""The list of alerts in the database."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from anyio import to_thread
+from sqlalchemy import Connection, Engine, Row, insert, or_, select, tuple_, update
+from sqlalchemy.sql.elements import ColumnElement
+
+from services.gateway.adapters.moments import from_ms, optional_from_ms, to_ms
+from services.gateway.adapters.tables import alerts
+from services.gateway.domain.alerts import AlertFilter, AlertState, StoredAlert
+from services.gateway.domain.errors import AlertMissing, InvalidQuery
+from services.gateway.domain.pages import Page, read_cursor, write_cursor
+from shared.contracts.alert import Alert, Severity
+from shared.database import read, write
+
+
+class SqlAlerts:
+    """Implements `alerts.AlertStore`."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def get(self, alert_id: str) -> StoredAlert:
+        return await to_thread.run_sync(self._get, alert_id)
+
+    async def page(self, wanted: AlertFilter, *, limit: int, cursor: str | None) -> Page[StoredAlert]:
+        return await to_thread.run_sync(self._page, wanted, limit, _position(cursor))
+
+    async def acknowledge(self, alert_id: str, *, by: str, now: datetime) -> StoredAlert:
+        return await to_thread.run_sync(partial(self._acknowledge, alert_id, by=by, now=now))
+
+    async def take(self, alerts: Sequence[Alert]) -> None:
+        await to_thread.run_sync(self._take, alerts)
+
+    def _get(self, alert_id: str) -> StoredAlert:
+        with read(self._engine) as connection:
+            return _find(connection, alert_id)
+
+    def _page(self, wanted: AlertFilter, limit: int, before: tuple[int, str] | None) -> Page[StoredAlert]:
+        query = select(alerts).order_by(alerts.c.occurred_at_ms.desc(), alerts.c.alert_id.desc()).limit(limit + 1)
+        if before is not None:
+            query = query.where(tuple_(alerts.c.occurred_at_ms, alerts.c.alert_id) < tuple_(*before))
+        if wanted.state is not None:
+            query = query.where(alerts.c.state == wanted.state.value)
+        if wanted.severity is not None:
+            query = query.where(alerts.c.severity == wanted.severity.value)
+        if wanted.asset is not None:
+            query = query.where(_below(wanted.asset))
+        if wanted.roots:
+            query = query.where(or_(*(_below(root) for root in wanted.roots)))
+        with read(self._engine) as connection:
+            rows = connection.execute(query).all()
+        last = rows[limit - 1] if len(rows) > limit else None
+        return Page(
+            tuple(map(_stored, rows[:limit])),
+            None if last is None else write_cursor(f"{last.occurred_at_ms} {last.alert_id}"),
+        )
+
+    def _acknowledge(self, alert_id: str, *, by: str, now: datetime) -> StoredAlert:
+        with write(self._engine) as connection:
+            connection.execute(
+                update(alerts)
+                .where(alerts.c.alert_id == alert_id, alerts.c.state == AlertState.OPEN.value)
+                .values(state=AlertState.ACKNOWLEDGED.value, acknowledged_by=by, acknowledged_at_ms=to_ms(now))
+            )
+            return _find(connection, alert_id)
+
+    def _take(self, new: Sequence[Alert]) -> None:
+        with write(self._engine) as connection:
+            for alert in new:
+                _put(connection, alert)
+
+
+def _put(connection: Connection, alert: Alert) -> None:
+    known = select(alerts.c.alert_id).where(or_(alerts.c.alert_id == alert.id, alerts.c.last_alert_id == alert.id))
+    if connection.execute(known).first() is not None:
+        return
+    newest = {
+        "severity": alert.severity.value,
+        "message": alert.message,
+        "facts": dict(alert.facts),
+        "last_occurred_at_ms": to_ms(alert.occurred_at),
+        "last_alert_id": alert.id,
+    }
+    counted = connection.execute(
+        update(alerts)
+        .where(alerts.c.dedup_key == alert.dedup_key, alerts.c.state == AlertState.OPEN.value)
+        .values(newest | {"occurrences": alerts.c.occurrences + 1})
+    )
+    if not counted.rowcount:
+        connection.execute(
+            insert(alerts).values(
+                alert_id=alert.id,
+                source=alert.source,
+                kind=alert.kind,
+                asset=alert.asset,
+                subject=alert.subject,
+                dedup_key=alert.dedup_key,
+                state=AlertState.OPEN.value,
+                occurrences=1,
+                occurred_at_ms=to_ms(alert.occurred_at),
+                **newest,
+            )
+        )
+
+
+def _below(root: str) -> ColumnElement[bool]:
+    return or_(alerts.c.asset == root, alerts.c.asset.startswith(f"{root}.", autoescape=True))
+
+
+def _position(cursor: str | None) -> tuple[int, str] | None:
+    position = read_cursor(cursor)
+    if position is None:
+        return None
+    moment_ms, _, alert_id = position.partition(" ")
+    if not moment_ms.isascii() or not moment_ms.isdigit() or len(moment_ms) > 18:
+        raise InvalidQuery("cursor", "take the cursor from next_cursor of the page before")
+    return int(moment_ms), alert_id
+
+
+def _find(connection: Connection, alert_id: str) -> StoredAlert:
+    row = connection.execute(select(alerts).where(alerts.c.alert_id == alert_id)).one_or_none()
+    if row is None:
+        raise AlertMissing(alert_id)
+    return _stored(row)
+
+
+def _stored(row: Row[Any]) -> StoredAlert:
+    return StoredAlert(
+        alert=Alert(
+            id=row.alert_id,
+            source=row.source,
+            kind=row.kind,
+            severity=Severity(row.severity),
+            asset=row.asset,
+            subject=row.subject,
+            message=row.message,
+            occurred_at=from_ms(row.occurred_at_ms),
+            dedup_key=row.dedup_key,
+            facts=row.facts,
+        ),
+        state=AlertState(row.state),
+        occurrences=row.occurrences,
+        last_occurred_at=from_ms(row.last_occurred_at_ms),
+        acknowledged_by=row.acknowledged_by,
+        acknowledged_at=optional_from_ms(row.acknowledged_at_ms),
+    )

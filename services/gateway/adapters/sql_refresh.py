@@ -1,0 +1,124 @@
+"""Refresh tokens in the database: judging and spending one is a single transaction."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from anyio import to_thread
+from sqlalchemy import Connection, Engine, Row, delete, insert, select, update
+
+from services.gateway.adapters.moments import from_ms, optional_from_ms, to_ms
+from services.gateway.adapters.tables import refresh_families, refresh_tokens
+from services.gateway.domain.errors import RefreshRejected
+from services.gateway.domain.refresh import Family, RefreshToken, Verdict, judge
+from shared.database import read, write
+
+
+class SqlRefresh:
+    """Implements `sessions.FamilyStore` and `credentials.FamilyReader`."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def open(self, family: Family, token: RefreshToken) -> None:
+        await to_thread.run_sync(self._open, family, token)
+
+    async def family(self, family_id: str) -> Family:
+        return await to_thread.run_sync(self._family, family_id)
+
+    async def rotate(
+        self, digest: bytes, successor_digest: bytes, *, now: datetime, idle: timedelta
+    ) -> tuple[Verdict, Family]:
+        return await to_thread.run_sync(self._rotate, digest, successor_digest, now, idle)
+
+    async def revoke(self, family_id: str, now: datetime) -> None:
+        await to_thread.run_sync(self._revoke, family_id, now)
+
+    async def remove_ended(self, before: datetime) -> None:
+        """Remove families whose absolute end lies before a moment, with their tokens."""
+        await to_thread.run_sync(self._remove_ended, before)
+
+    def _open(self, family: Family, token: RefreshToken) -> None:
+        with write(self._engine) as connection:
+            connection.execute(
+                insert(refresh_families).values(
+                    family_id=family.family_id,
+                    username=family.username,
+                    created_at_ms=to_ms(family.created_at),
+                    ends_at_ms=to_ms(family.ends_at),
+                )
+            )
+            _add_token(connection, token)
+
+    def _family(self, family_id: str) -> Family:
+        with read(self._engine) as connection:
+            row = connection.execute(
+                select(refresh_families).where(refresh_families.c.family_id == family_id)
+            ).one_or_none()
+        if row is None:
+            raise RefreshRejected
+        return _family(row)
+
+    def _rotate(self, digest: bytes, successor_digest: bytes, now: datetime, idle: timedelta) -> tuple[Verdict, Family]:
+        with write(self._engine) as connection:
+            token, family = _find(connection, digest)
+            verdict = judge(token, family, now)
+            if verdict is Verdict.REVOKE_FAMILY:
+                _end(connection, family.family_id, now)
+            elif verdict is Verdict.ROTATE:
+                connection.execute(
+                    update(refresh_tokens).where(refresh_tokens.c.digest == digest).values(spent_at_ms=to_ms(now))
+                )
+                _add_token(connection, RefreshToken(successor_digest, family.family_id, now + idle, None))
+        return verdict, family
+
+    def _revoke(self, family_id: str, now: datetime) -> None:
+        with write(self._engine) as connection:
+            _end(connection, family_id, now)
+
+    def _remove_ended(self, before: datetime) -> None:
+        with write(self._engine) as connection:
+            connection.execute(delete(refresh_families).where(refresh_families.c.ends_at_ms < to_ms(before)))
+
+
+def _find(connection: Connection, digest: bytes) -> tuple[RefreshToken, Family]:
+    # The family's row is locked first: of two requests with one token, PostgreSQL lets the second see it spent.
+    family_id = connection.execute(
+        select(refresh_tokens.c.family_id).where(refresh_tokens.c.digest == digest)
+    ).scalar_one_or_none()
+    if family_id is None:
+        raise RefreshRejected
+    family = connection.execute(
+        select(refresh_families).where(refresh_families.c.family_id == family_id).with_for_update()
+    ).one()
+    token = connection.execute(select(refresh_tokens).where(refresh_tokens.c.digest == digest)).one()
+    return _token(token), _family(family)
+
+
+def _add_token(connection: Connection, token: RefreshToken) -> None:
+    connection.execute(
+        insert(refresh_tokens).values(
+            digest=token.digest, family_id=token.family_id, expires_at_ms=to_ms(token.expires_at)
+        )
+    )
+
+
+def _end(connection: Connection, family_id: str, now: datetime) -> None:
+    connection.execute(
+        update(refresh_families)
+        .where(refresh_families.c.family_id == family_id, refresh_families.c.revoked_at_ms.is_(None))
+        .values(revoked_at_ms=to_ms(now))
+    )
+
+
+def _token(row: Row[Any]) -> RefreshToken:
+    return RefreshToken(row.digest, row.family_id, from_ms(row.expires_at_ms), optional_from_ms(row.spent_at_ms))
+
+
+def _family(row: Row[Any]) -> Family:
+    return Family(
+        row.family_id,
+        row.username,
+        from_ms(row.created_at_ms),
+        from_ms(row.ends_at_ms),
+        optional_from_ms(row.revoked_at_ms),
+    )

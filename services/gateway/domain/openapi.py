@@ -1,0 +1,129 @@
+"""One OpenAPI document for the whole suite, out of one per service."""
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from services.gateway.domain.access import AccessTable, Entry, Route, Service
+from services.gateway.domain.errors import PathUnknown
+from services.gateway.domain.paths import split_path
+
+Document = dict[str, Any]
+
+_SECURITY_SCHEMES: Document = {
+    "password": {
+        "type": "oauth2",
+        "description": "Log in with user name and password; the token is sent as `Authorization: Bearer …`.",
+        "flows": {
+            "password": {
+                "tokenUrl": "/api/v1/auth/token",
+                "refreshUrl": "/api/v1/auth/refresh",
+                "scopes": {},
+            }
+        },
+    },
+    "apiKey": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-API-Key",
+        "description": "For machines; made under `/api/v1/api-keys`.",
+    },
+}
+_SECURITY: list[Document] = [{"password": []}, {"apiKey": []}]
+_METHODS = frozenset({"get", "put", "post", "delete", "patch"})
+_EVERYWHERE = {
+    "401": "Not authenticated",
+    "403": "Not allowed",
+    "429": "Too many requests: see `Retry-After`",
+    "503": "A part of the system is away: see `Retry-After`",
+}
+_FROM_UPSTREAM = {"502": "A service broke off before it answered", "504": "A service did not answer in time"}
+
+
+def merge(own: Document, services: Mapping[Service, Document], table: AccessTable) -> Document:
+    """Put what the services serve beside what the gateway serves itself.
+
+    Only what the table lets through is shown, each operation with what it needs. Two services may use one name for
+    different schemas: the second one's then carries the name of its service.
+
+    Parameters
+    ----------
+    own
+        The gateway's document, as the framework makes it.
+    services
+        Documents of those services that could be asked.
+    """
+    merged = copy.deepcopy(own)
+    components = merged.setdefault("components", {})
+    components["securitySchemes"] = copy.deepcopy(_SECURITY_SCHEMES)
+    schemas = components.setdefault("schemas", {})
+    paths = merged["paths"]
+    for service, document in services.items():
+        renamed = _renamed(document, schemas, service)
+        schemas.update(renamed.get("components", {}).get("schemas", {}))
+        for path, item in renamed.get("paths", {}).items():
+            if served := {
+                method: operation for method, operation in item.items() if _serves(table, service, method, path)
+            }:
+                paths.setdefault(path, {}).update(served)
+    for path, item in paths.items():
+        for method in _METHODS & item.keys():
+            if (route := _route(table, method, path)) is not None:
+                _secure(item[method], route)
+    merged["security"] = _SECURITY
+    return merged
+
+
+def _serves(table: AccessTable, service: Service, method: str, path: str) -> bool:
+    route = _route(table, method, path)
+    return route is not None and route.service is service
+
+
+def _route(table: AccessTable, method: str, path: str) -> Route | None:
+    # `{name}` stands for any segment; in the table's own patterns too.
+    example = path.replace("{", "").replace("}", "")
+    try:
+        return table.find(split_path(example.encode())).get(method.upper())
+    except PathUnknown:
+        return None
+
+
+def _secure(operation: Document, route: Route) -> None:
+    if route.needs is Entry.OPEN:
+        operation["security"] = []
+        return
+    operation["x-needs"] = route.needs.value
+    answers = _EVERYWHERE if route.service is Service.GATEWAY else _EVERYWHERE | _FROM_UPSTREAM
+    responses = operation.setdefault("responses", {})
+    for status, description in answers.items():
+        responses.setdefault(
+            status,
+            {
+                "description": description,
+                "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+            },
+        )
+
+
+def _renamed(document: Document, taken: Mapping[str, Any], service: Service) -> Document:
+    schemas = document.get("components", {}).get("schemas", {})
+    clashes = {name for name, schema in schemas.items() if name in taken and taken[name] != schema}
+    names = {name: f"{service.value.capitalize()}{name}" for name in clashes}
+    renamed: Document = _rewrite(document, {f"#/components/schemas/{old}": new for old, new in names.items()})
+    if names:
+        inner = renamed["components"]["schemas"]
+        renamed["components"]["schemas"] = {names.get(name, name): schema for name, schema in inner.items()}
+    return renamed
+
+
+def _rewrite(node: Any, references: Mapping[str, str]) -> Any:
+    if isinstance(node, dict):
+        return {
+            key: f"#/components/schemas/{references[value]}"
+            if key == "$ref" and value in references
+            else _rewrite(value, references)
+            for key, value in node.items()
+        }
+    if isinstance(node, list):
+        return [_rewrite(item, references) for item in node]
+    return node

@@ -1,0 +1,35 @@
+"""What a route may ask for beyond the shared dependencies: the verified credential, and where the request came from."""
+
+from typing import Any
+
+from fastapi import Depends, Request
+
+from services.gateway.domain.audit import Source
+from services.gateway.domain.credentials import Verified
+from services.gateway.domain.errors import CredentialsMissing
+from shared.http.request_id import current_request_id
+
+# Set by the door, on the scope of each request.
+VERIFIED_KEY = "futago.verified"
+ADDRESS_KEY = "futago.address"
+
+
+def verified() -> Any:
+    """Inject the caller's verified credential."""
+    return Depends(_verified)
+
+
+def source() -> Any:
+    """Inject where the request came from, for the audit trail."""
+    return Depends(_source)
+
+
+async def _verified(request: Request) -> Verified:
+    found = request.scope.get(VERIFIED_KEY)
+    if not isinstance(found, Verified):
+        raise CredentialsMissing
+    return found
+
+
+async def _source(request: Request) -> Source:
+    return Source(request.scope[ADDRESS_KEY], current_request_id())

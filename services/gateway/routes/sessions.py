@@ -1,0 +1,76 @@
+"""Logging in, staying logged in, logging out."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Response
+
+from services.gateway.domain.audit import Source
+from services.gateway.domain.credentials import Verified
+from services.gateway.domain.errors import HasherBusy, RedisAway, RefreshRejected, TooManyAttempts, WrongCredentials
+from services.gateway.domain.sessions import Sessions
+from services.gateway.routes.callers import source, verified
+from services.gateway.schemas.fields import MAX_TEXT
+from services.gateway.schemas.sessions import LoginRequest, MeResponse, RefreshRequest, TokenResponse
+from shared.http.dependencies import use
+from shared.http.problems import responses
+
+router = APIRouter(prefix="/api/v1/auth", tags=["authentication"])
+
+_LOGIN = responses(WrongCredentials, TooManyAttempts, RedisAway, HasherBusy)
+# RFC 6749, section 5.1: no cache may keep a token.
+_NO_STORE = "no-store"
+
+
+@router.post("/login", responses=_LOGIN)
+async def login(
+    body: LoginRequest,
+    response: Response,
+    sessions: Annotated[Sessions, use(Sessions)],
+    origin: Annotated[Source, source()],
+) -> TokenResponse:
+    """Log in with user name and password."""
+    response.headers["Cache-Control"] = _NO_STORE
+    return TokenResponse.of(await sessions.login(body.username, body.password.get_secret_value(), origin))
+
+
+@router.post("/token", responses=_LOGIN)
+async def token(
+    *,
+    response: Response,
+    username: Annotated[str, Form(max_length=MAX_TEXT)],
+    password: Annotated[str, Form(max_length=MAX_TEXT, json_schema_extra={"format": "password"})],
+    sessions: Annotated[Sessions, use(Sessions)],
+    origin: Annotated[Source, source()],
+    grant_type: Annotated[str, Form(pattern="^password$")] = "password",  # noqa: ARG001  RFC 6749, section 4.3
+) -> TokenResponse:
+    """Log in with the password form of OAuth 2, as the documentation page does."""
+    response.headers["Cache-Control"] = _NO_STORE
+    return TokenResponse.of(await sessions.login(username, password, origin))
+
+
+@router.post("/refresh", responses=responses(RefreshRejected, RedisAway))
+async def refresh(
+    body: RefreshRequest,
+    response: Response,
+    sessions: Annotated[Sessions, use(Sessions)],
+    origin: Annotated[Source, source()],
+) -> TokenResponse:
+    """Spend a refresh token for a new pair; using one twice ends its session."""
+    response.headers["Cache-Control"] = _NO_STORE
+    return TokenResponse.of(await sessions.refresh(body.refresh_token.get_secret_value(), origin))
+
+
+@router.post("/logout", status_code=204)
+async def logout(
+    caller: Annotated[Verified, verified()],
+    sessions: Annotated[Sessions, use(Sessions)],
+    origin: Annotated[Source, source()],
+) -> None:
+    """End the session: its access and refresh tokens stop working on every replica."""
+    await sessions.logout(caller, origin)
+
+
+@router.get("/me")
+async def me(caller: Annotated[Verified, verified()]) -> MeResponse:
+    """Say who the caller is."""
+    return MeResponse.of(caller)

@@ -1,0 +1,101 @@
+"""Administration of users."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+
+from services.gateway.domain.accounts import Accounts, UserChange, UserRequest
+from services.gateway.domain.audit import Source
+from services.gateway.domain.errors import (
+    InvalidQuery,
+    LastAdmin,
+    PasswordRefused,
+    RedisAway,
+    TooManyAttempts,
+    UserExists,
+    UserMissing,
+    WrongCredentials,
+)
+from services.gateway.domain.pages import DEFAULT_ITEMS, MAX_ITEMS
+from services.gateway.routes.callers import source
+from services.gateway.schemas.users import ChangedUser, NewPassword, NewUser, UserPage, UserResponse
+from shared.http.dependencies import caller, require, use
+from shared.http.problems import responses
+from shared.principal import Permission, Principal
+
+router = APIRouter(prefix="/api/v1/users", tags=["users"])
+
+Administrator = Annotated[Principal, require(Permission.MANAGE_USERS)]
+
+
+@router.get("", responses=responses(InvalidQuery))
+async def list_users(
+    accounts: Annotated[Accounts, use(Accounts)],
+    _caller: Administrator,
+    limit: Annotated[int, Query(ge=1, le=MAX_ITEMS)] = DEFAULT_ITEMS,
+    cursor: str | None = None,
+) -> UserPage:
+    """List users by name."""
+    return UserPage.of(await accounts.page(limit=limit, cursor=cursor))
+
+
+@router.post("", status_code=201, responses=responses(UserExists, PasswordRefused))
+async def create_user(
+    body: NewUser,
+    response: Response,
+    accounts: Annotated[Accounts, use(Accounts)],
+    administrator: Administrator,
+    origin: Annotated[Source, source()],
+) -> UserResponse:
+    """Add a user."""
+    asked = UserRequest(body.username, body.password.get_secret_value(), body.role, tuple(body.assets))
+    user = await accounts.create(administrator, asked, origin)
+    response.headers["Location"] = f"/api/v1/users/{user.username}"
+    return UserResponse.of(user)
+
+
+@router.get("/{username}", responses=responses(UserMissing))
+async def get_user(username: str, accounts: Annotated[Accounts, use(Accounts)], _caller: Administrator) -> UserResponse:
+    """Show a user."""
+    return UserResponse.of(await accounts.get(username))
+
+
+@router.patch("/{username}", responses=responses(UserMissing, LastAdmin, RedisAway))
+async def change_user(
+    username: str,
+    body: ChangedUser,
+    accounts: Annotated[Accounts, use(Accounts)],
+    administrator: Administrator,
+    origin: Annotated[Source, source()],
+) -> UserResponse:
+    """Change role, assets, or whether the user may log in; takes effect on tokens already issued."""
+    change = UserChange(body.role, body.active, None if body.assets is None else tuple(body.assets))
+    return UserResponse.of(await accounts.change(administrator, username, change, origin))
+
+
+@router.delete("/{username}", status_code=204, responses=responses(UserMissing, LastAdmin, RedisAway))
+async def delete_user(
+    username: str,
+    accounts: Annotated[Accounts, use(Accounts)],
+    administrator: Administrator,
+    origin: Annotated[Source, source()],
+) -> None:
+    """Delete a user with all sessions and keys; the name stays taken."""
+    await accounts.delete(administrator, username, origin)
+
+
+@router.post(
+    "/{username}/password",
+    status_code=204,
+    responses=responses(UserMissing, PasswordRefused, WrongCredentials, TooManyAttempts, RedisAway),
+)
+async def set_password(
+    username: str,
+    body: NewPassword,
+    accounts: Annotated[Accounts, use(Accounts)],
+    principal: Annotated[Principal, caller()],
+    origin: Annotated[Source, source()],
+) -> None:
+    """Set one's own password, or as an administrator somebody else's; ends every session of the user."""
+    current = None if body.current_password is None else body.current_password.get_secret_value()
+    await accounts.set_password(principal, username, body.new_password.get_secret_value(), current, origin)

@@ -1,0 +1,1 @@
+"""What goes over the wire between a caller and the gateway's own routes."""

@@ -1,0 +1,1 @@
+"""The planner's ties to the outside: tables and public holidays."""

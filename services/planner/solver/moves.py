@@ -1,0 +1,174 @@
+"""Moves the search tries: another day, a few days on, an exchange of two devices, another area."""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+
+from services.planner.domain.arrays import IntArray
+from services.planner.solver.compiled import kernel
+from services.planner.solver.kernels import State, cost_of_moving, move
+from services.planner.solver.model import Model
+
+NOBODY = -1
+
+# Shares of the moves, out of 100. Measured on the article's case: short shifts find most improvements once the plan
+# is dense, random days and exchanges get it out of a corner.
+SHIFTS = 40
+RANDOM_DAYS = 30
+MATE_SWAPS = 15
+SHIFT_LIMIT_DAYS = 7
+
+
+class Move(NamedTuple):
+    """One move, written in place: the first device and, for an exchange, the second; `NOBODY` if there is none."""
+
+    device: IntArray  # (2,)
+    start: IntArray  # (2,) where they go
+    area: IntArray  # (2,)
+    origin: IntArray  # (2,) start and area of the first device before, to undo it
+    cost: IntArray  # (2, levels) what each of the two steps costs
+
+
+def empty_move(levels: int) -> Move:
+    """Return a move to write into."""
+    return Move(
+        device=np.full(2, NOBODY, dtype=np.int64),
+        start=np.zeros(2, dtype=np.int64),
+        area=np.zeros(2, dtype=np.int64),
+        origin=np.zeros(2, dtype=np.int64),
+        cost=np.zeros((2, levels), dtype=np.int64),
+    )
+
+
+def seed_random(seed: int) -> npt.NDArray[np.uint64]:
+    """Return the state of the random numbers; the same seed gives the same search on every machine."""
+    return np.array([seed], dtype=np.uint64)
+
+
+@kernel
+def draw(random: npt.NDArray[np.uint64], below: int) -> int:
+    """Return a whole number from 0 to `below - 1` (SplitMix64, Steele et al. 2014; `below` less than 2**31)."""
+    random[0] += np.uint64(0x9E3779B97F4A7C15)
+    mixed = random[0]
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    mixed ^= mixed >> np.uint64(31)
+    return np.int64(mixed >> np.uint64(33)) * below >> 31
+
+
+@kernel
+def best_area(model: Model, state: State, device: int, start: int, preferred: int) -> int:
+    """Return the eligible area in which the inspection shares the fewest days, `preferred` among equals."""
+    kind = model.type_of[device]
+    if model.exclusive_first[kind] == model.exclusive_first[kind + 1]:
+        if preferred >= 0 and model.eligible[device, preferred] == 1:
+            return preferred
+        return np.int64(np.argmax(model.eligible[device]))
+    own_start, own_area = state.start[device], state.area[device]
+    own_end = own_start + model.length[device]
+    chosen = NOBODY
+    fewest = np.int64(0)
+    for offset in range(model.areas + 1):
+        # The preferred area comes first; the others follow in order, and win only by being better.
+        area = preferred if offset == 0 else offset - 1
+        if area < 0 or model.eligible[device, area] == 0:
+            continue
+        shared = np.int64(0)
+        for place in range(model.exclusive_first[kind], model.exclusive_first[kind + 1]):
+            exclusive = model.exclusive_of[place]
+            for day in range(start, start + model.length[device]):
+                own = 1 if own_start >= 0 and area == own_area and own_start <= day < own_end else 0
+                if state.area_use[exclusive, area, day] > own:
+                    shared += 1
+        if chosen == NOBODY or shared < fewest:
+            chosen, fewest = area, shared
+    return chosen
+
+
+@kernel
+def propose(model: Model, state: State, random: npt.NDArray[np.uint64], proposal: Move) -> None:
+    """Write a random move to `proposal`; it may turn out to change nothing."""
+    kind_of_move = draw(random, 100)
+    device = model.movable[draw(random, len(model.movable))]
+    before = state.start[device]
+    proposal.device[0] = device
+    proposal.device[1] = NOBODY
+    if kind_of_move < SHIFTS:
+        days = draw(random, 2 * SHIFT_LIMIT_DAYS) - SHIFT_LIMIT_DAYS
+        start = before + (days if days < 0 else days + 1)
+        proposal.start[0] = min(max(start, 0), model.start_count[device] - 1)
+    elif kind_of_move < SHIFTS + RANDOM_DAYS:
+        proposal.start[0] = draw(random, model.start_count[device])
+    else:
+        _propose_exchange(model, state, random, proposal, kind_of_move < SHIFTS + RANDOM_DAYS + MATE_SWAPS)
+        return
+    if len(model.exclusive_weight) == 0:
+        proposal.area[0] = state.area[device]
+    elif draw(random, 8) == 0:
+        area = draw(random, model.areas)
+        proposal.area[0] = area if model.eligible[device, area] == 1 else state.area[device]
+    else:
+        proposal.area[0] = best_area(model, state, device, proposal.start[0], state.area[device])
+
+
+@kernel
+def _propose_exchange(
+    model: Model, state: State, random: npt.NDArray[np.uint64], proposal: Move, mates: bool
+) -> None:
+    device = proposal.device[0]
+    if mates:
+        kind = model.type_of[device]
+        first = model.mates_first[kind]
+        other = model.mates_of[first + draw(random, model.mates_first[kind + 1] - first)]
+    else:
+        other = model.movable[draw(random, len(model.movable))]
+    proposal.start[0], proposal.area[0] = state.start[device], state.area[device]
+    if other == device:
+        return
+    start, other_start = state.start[other], state.start[device]
+    if start >= model.start_count[device] or other_start >= model.start_count[other]:
+        return
+    area, other_area = state.area[other], state.area[device]
+    if model.eligible[device, area] == 0 or model.eligible[other, other_area] == 0:
+        return
+    proposal.device[1] = other
+    proposal.start[0], proposal.area[0] = start, area
+    proposal.start[1], proposal.area[1] = other_start, other_area
+
+
+@kernel
+def try_move(model: Model, state: State, proposal: Move, cost: IntArray) -> None:
+    """Write to `cost` what a proposal costs. The first device of an exchange is moved already afterwards.
+
+    Follow with `keep` or `undo`.
+    """
+    device = proposal.device[0]
+    cost_of_moving(model, state, device, proposal.start[0], proposal.area[0], proposal.cost[0])
+    for level in range(cost.shape[0]):
+        cost[level] = proposal.cost[0, level]
+    other = proposal.device[1]
+    if other == NOBODY:
+        return
+    proposal.origin[0], proposal.origin[1] = state.start[device], state.area[device]
+    move(model, state, device, proposal.start[0], proposal.area[0], proposal.cost[0])
+    cost_of_moving(model, state, other, proposal.start[1], proposal.area[1], proposal.cost[1])
+    for level in range(cost.shape[0]):
+        cost[level] += proposal.cost[1, level]
+
+
+@kernel
+def keep(model: Model, state: State, proposal: Move) -> None:
+    """Carry a tried proposal out."""
+    last = 0 if proposal.device[1] == NOBODY else 1
+    move(model, state, proposal.device[last], proposal.start[last], proposal.area[last], proposal.cost[last])
+
+
+@kernel
+def undo(model: Model, state: State, proposal: Move) -> None:
+    """Take a tried proposal back."""
+    if proposal.device[1] != NOBODY:
+        for level in range(state.cost.shape[0]):
+            proposal.cost[0, level] = -proposal.cost[0, level]
+        move(model, state, proposal.device[0], proposal.origin[0], proposal.origin[1], proposal.cost[0])

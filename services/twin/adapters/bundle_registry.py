@@ -1,0 +1,127 @@
+"""Publishing, activating and withdrawing versions: the database, the store and this replica in step."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import BinaryIO
+
+from anyio import CapacityLimiter, to_thread
+
+from services.twin.adapters.bundle_files import BundleFiles
+from services.twin.adapters.model_catalogue import ModelCatalogue
+from services.twin.adapters.onnx_model import ServedModel, model_card
+from services.twin.adapters.sql_alert_rules import SqlAlertRules
+from services.twin.adapters.sql_registry import Release, SqlRegistry
+from services.twin.domain.alert_rules import AlertRules
+from services.twin.domain.registry import ModelBuiltIn, ModelEntry, ModelMissing, ModelPage, ModelVersion, VersionState
+from shared.clock import Clock
+from shared.errors import JSON
+from shared.log import get_logger
+
+log = get_logger(__name__)
+
+
+class BundleRegistry:
+    """Implements `registry.ModelRegistry` and `alerting.AlertRuleStore`."""
+
+    def __init__(
+        self, *, sql: SqlRegistry, rules: SqlAlertRules, files: BundleFiles, catalogue: ModelCatalogue, clock: Clock
+    ) -> None:
+        self._sql, self._rules, self._files = sql, rules, files
+        self._catalogue, self._clock = catalogue, clock
+        # Checking and loading an upload takes a core for seconds: one at a time leaves the other to the requests.
+        self._checker = CapacityLimiter(1)
+
+    async def publish(self, archive: BinaryIO, *, user: str) -> ModelVersion:
+        model, archive_digest = await to_thread.run_sync(self._files.accept, archive, limiter=self._checker)
+        release = Release(
+            model=model.name,
+            version=model.version,
+            digest=model.digest,
+            archive_digest=archive_digest,
+            size_bytes=model.size_bytes,
+            card=_published_card(model),
+        )
+        published = await to_thread.run_sync(self._publish, release, user, self._clock.now())
+        self._catalogue.keep(archive_digest, model)
+        await self._catalogue.refresh()
+        log.info("version_published", model=model.name, version=model.version, digest=model.digest, user=user)
+        return published
+
+    async def activate(self, model: str, version: str) -> ModelVersion:
+        self._check_not_built_in(model)
+        activated = await to_thread.run_sync(self._sql.activate, model, version)
+        await self._catalogue.refresh()
+        log.info("version_activated", model=model, version=version)
+        return activated
+
+    async def withdraw(self, model: str, version: str) -> None:
+        self._check_not_built_in(model)
+        await to_thread.run_sync(self._withdraw, model, version, self._clock.now())
+        await self._catalogue.refresh()
+        log.info("version_withdrawn", model=model, version=version)
+
+    async def page(self, *, limit: int, cursor: str | None) -> ModelPage:
+        page = await to_thread.run_sync(self._page, limit, cursor)
+        built_in = self._built_in()
+        # It joins the first page: there is one at most, and a name that the registry has too is the registry's.
+        if built_in is None or cursor is not None or self._is_published(built_in.model):
+            return page
+        return ModelPage((built_in, *page.items), page.next_cursor)
+
+    async def find(self, model: str) -> ModelEntry:
+        try:
+            return await to_thread.run_sync(self._sql.find, model)
+        except ModelMissing:
+            built_in = self._built_in()
+            if built_in is None or built_in.model != model:
+                raise
+            return ModelEntry(built_in, (built_in,))
+
+    def served(self) -> Sequence[tuple[str, str]]:
+        return self._catalogue.served()
+
+    async def get_rules(self, model: str) -> AlertRules | None:
+        await self.find(model)
+        return (await to_thread.run_sync(self._rules.all)).get(model)
+
+    async def put_rules(self, model: str, rules: AlertRules) -> None:
+        await self.find(model)
+        await to_thread.run_sync(self._rules.put, model, rules)
+        await self._catalogue.refresh()
+
+    def _publish(self, release: Release, user: str, now: datetime) -> ModelVersion:
+        return self._sql.publish(release, user=user, now=now)
+
+    def _withdraw(self, model: str, version: str, now: datetime) -> None:
+        self._sql.withdraw(model, version, now=now)
+
+    def _page(self, limit: int, cursor: str | None) -> ModelPage:
+        return self._sql.page(limit=limit, cursor=cursor)
+
+    def _is_published(self, model: str) -> bool:
+        return self._catalogue.is_published(model)
+
+    def _check_not_built_in(self, model: str) -> None:
+        built_in = self._catalogue.built_in
+        if built_in is not None and built_in.name == model and not self._is_published(model):
+            raise ModelBuiltIn(model)
+
+    def _built_in(self) -> ModelVersion | None:
+        model = self._catalogue.built_in
+        if model is None:
+            return None
+        return ModelVersion(
+            model=model.name,
+            version=model.version,
+            state=VersionState.ACTIVE,
+            digest=model.digest,
+            size_bytes=model.size_bytes,
+            published_at=None,
+            published_by=None,
+            card=_published_card(model),
+        )
+
+
+def _published_card(model: ServedModel) -> Mapping[str, JSON]:
+    """The card with what was measured here: a time measured on the packager's machine would not be true."""
+    return {**model_card(model.manifest), "measured": {"row_us": round(model.row_us, 1)}}

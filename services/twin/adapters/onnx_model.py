@@ -1,0 +1,161 @@
+"""A checked bundle as a model that predicts: session, calibration and training region, loaded once."""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.twin.domain.applicability import ApplicabilityCheck, TrainingRegion
+from services.twin.domain.bundle_layout import (
+    CALIBRATION_ARRAYS,
+    CALIBRATION_FILE,
+    PREDICTION,
+    REGION_ARRAYS,
+    REGION_FILE,
+    SPREAD,
+)
+from services.twin.domain.features import FeatureSpec, InputReader
+from services.twin.domain.intervals import Calibration, IntervalMethod
+from shared.errors import JSON
+from shared.onnx.arrays import read_arrays
+from shared.onnx.bundle import Bundle
+from shared.onnx.errors import BundleMalformed
+from shared.onnx.json_fields import Fields
+from shared.onnx.manifest import BundleKind, Feature, Manifest, Target
+from shared.onnx.session import OnnxSession
+
+Array = NDArray[np.float64]
+
+_TIMED_RUNS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class ServedModel:
+    """A model ready to predict; safe to use from several threads.
+
+    Parameters
+    ----------
+    row_us
+        Time one row took when the model was loaded, the best of a few [µs].
+    """
+
+    manifest: Manifest
+    digest: str
+    size_bytes: int
+    session: OnnxSession
+    reader: InputReader
+    calibration: Calibration
+    applicability: ApplicabilityCheck
+    outputs: tuple[str, ...]
+    unit: str | None
+    row_us: float
+
+    @property
+    def name(self) -> str:
+        return self.manifest.name
+
+    @property
+    def version(self) -> str:
+        return self.manifest.version
+
+    def compute(self, rows: Array) -> tuple[Array, Array]:
+        return _compute(self.session, self.outputs, rows)
+
+
+def load_model(bundle: Bundle) -> ServedModel:
+    """Load a regressor; takes milliseconds to seconds, so never call it on the event loop.
+
+    Raises
+    ------
+    BundleMalformed
+        If the bundle is no regressor, or its parts do not fit together.
+    """
+    manifest = bundle.manifest
+    if manifest.kind is not BundleKind.REGRESSOR:
+        raise BundleMalformed(f"the twin serves regressors; this bundle is a {manifest.kind.value}")
+    session = OnnxSession.of(bundle)
+    names = [tensor.name for tensor in session.graph.outputs]
+    if PREDICTION not in names or session.graph.input.shape != (None, len(manifest.features)):
+        raise BundleMalformed("the graph must take one column per feature and return a prediction")
+    outputs = tuple(name for name in (PREDICTION, SPREAD) if name in names)
+    calibration = _read_calibration(bundle)
+    if calibration.method is IntervalMethod.NORMALIZED and SPREAD not in outputs:
+        raise BundleMalformed("normalised intervals need a graph that returns a spread")
+    region = _read_region(bundle)
+    return ServedModel(
+        manifest=manifest,
+        digest=bundle.digest,
+        size_bytes=bundle.size_bytes,
+        session=session,
+        reader=InputReader([_spec(feature) for feature in manifest.features]),
+        calibration=calibration,
+        applicability=ApplicabilityCheck([feature.name for feature in manifest.features], region),
+        outputs=outputs,
+        unit=_target(manifest).unit,
+        row_us=_time_row(session, outputs, region.mean),
+    )
+
+
+def model_card(manifest: Manifest) -> dict[str, JSON]:
+    """The public card of a regressor: what it takes, what it predicts, how it was trained and how good it is."""
+    document = manifest.to_json()
+    return {
+        "name": manifest.name,
+        "version": manifest.version,
+        "training_date": manifest.created_at,
+        "features": document["features"],
+        "target": document["target"],
+        **manifest.card,
+    }
+
+
+def _compute(session: OnnxSession, outputs: tuple[str, ...], rows: Array) -> tuple[Array, Array]:
+    arrays = session.run_only(outputs, rows)
+    return arrays[0], arrays[1] if len(arrays) > 1 else np.zeros(len(rows))  # type: ignore[return-value]
+
+
+def _time_row(session: OnnxSession, outputs: tuple[str, ...], row: Array) -> float:
+    rows = row[np.newaxis]
+    best_s = float("inf")
+    for _ in range(_TIMED_RUNS):
+        start_s = time.perf_counter()
+        _compute(session, outputs, rows)
+        best_s = min(best_s, time.perf_counter() - start_s)
+    return best_s * 1e6
+
+
+def _spec(feature: Feature) -> FeatureSpec:
+    return FeatureSpec(feature.name, feature.unit, feature.valid_range)
+
+
+def _target(manifest: Manifest) -> Target:
+    if manifest.target is None:
+        raise BundleMalformed("a regressor names its target")
+    return manifest.target
+
+
+def _read_calibration(bundle: Bundle) -> Calibration:
+    interval = Fields(bundle.manifest.card.get("interval"), "manifest.card.interval")
+    method, floor = interval.text("method"), interval.number("floor")
+    if method not in set(IntervalMethod) or floor < 0:
+        raise BundleMalformed(f"the interval method {method!r} is unknown")
+    scores = read_arrays(bundle, CALIBRATION_FILE, CALIBRATION_ARRAYS)["scores"]
+    if not len(scores) or np.any(np.diff(scores) < 0) or scores[0] < 0:
+        raise BundleMalformed("the calibration scores must ascend from zero or above")
+    return Calibration(IntervalMethod(method), scores, floor)
+
+
+def _read_region(bundle: Bundle) -> TrainingRegion:
+    arrays = read_arrays(bundle, REGION_FILE, REGION_ARRAYS)
+    features = len(bundle.manifest.features)
+    if any(arrays[name].shape[:1] != (features,) for name in ("minimum", "maximum", "mean", "whitener")):
+        raise BundleMalformed("the training region does not fit the features")
+    return TrainingRegion(
+        minimum=arrays["minimum"],
+        maximum=arrays["maximum"],
+        mean=arrays["mean"],
+        whitener=arrays["whitener"],
+        edge_distance=float(arrays["edge_distance"]),
+        out_distance=float(arrays["out_distance"]),
+    )

@@ -1,0 +1,187 @@
+"""Events between services, on Redis streams: published once, handled at least once, in order, by one of a group.
+
+A stream is cut at about `STREAM_LENGTH` events: readers that were away for longer miss the oldest, and Redis does not
+fill up.
+"""
+
+import asyncio
+import json
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, ClassVar
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError, ResponseError
+
+from shared.contracts.alert import Alert
+from shared.contracts.fields import PayloadInvalid, parse
+from shared.errors import JSON, AppError, Kind
+from shared.log import get_logger
+
+ALERTS = "futago:events:alerts"
+STREAM_LENGTH = 10_000
+
+# Redis waits this long for the next event; less than the timeout of the client.
+BLOCK_S = 2.0
+BATCH = 64
+# A consumer that has not acknowledged for this long is dead; a handler takes milliseconds.
+RECLAIM_AFTER_S = 30.0
+BACK_OFF_MIN_S = 0.2
+BACK_OFF_MAX_S = 10.0
+_PAYLOAD = b"payload"
+
+# Its id, and its fields; `None` where the stream was cut before a consumer came back to it.
+Event = tuple[bytes, dict[bytes, bytes] | None]
+Handle = Callable[[Mapping[str, JSON]], Awaitable[None]]
+
+log = get_logger(__name__)
+
+
+class EventsUnavailable(AppError):
+    """The event was not published: Redis does not answer."""
+
+    kind: ClassVar[Kind] = Kind.UNAVAILABLE
+    code: ClassVar[str] = "events.unavailable"
+
+    def __init__(self) -> None:
+        super().__init__("the event stream does not answer", retry_after_s=2.0)
+
+
+async def publish(redis: Redis, stream: str, payload: Mapping[str, JSON]) -> None:
+    """Append an event to a stream.
+
+    Raises
+    ------
+    EventsUnavailable
+        If Redis does not answer. Whether the caller fails or goes on without is the caller's to say.
+    """
+    text = json.dumps(payload, allow_nan=False, separators=(",", ":"))
+    try:
+        await redis.xadd(stream, {_PAYLOAD: text}, maxlen=STREAM_LENGTH, approximate=True)
+    except RedisError as error:
+        raise EventsUnavailable from error
+
+
+async def publish_alert(redis: Redis, alert: Alert) -> None:
+    """Send an alert to whoever keeps the list; errors as for `publish`."""
+    await publish(redis, ALERTS, alert.to_json())
+
+
+class EventConsumer:
+    """Handles the events of one stream as a member of a group.
+
+    An event is acknowledged after its handler returned, so one that was being handled when a process died is handled
+    again: handlers must bear that. An event no handler can take (not JSON, or the handler has a bug) goes to
+    `<stream>:rejected`, where a person can look at it; one that fails because something else is away is tried until
+    it works, and those behind it wait.
+
+    Parameters
+    ----------
+    redis
+        A client made by `async_waiting_client(url, wait_s=BLOCK_S)`.
+    group
+        Members of a group share the events; each group gets all of them.
+    consumer
+        Name of this process, the same after a restart where that is possible: it then finds its unfinished events
+        at once.
+    """
+
+    def __init__(self, redis: Redis, stream: str, *, group: str, consumer: str, handle: Handle) -> None:
+        self._redis = redis
+        self._stream = stream
+        self._group = group
+        self._consumer = consumer
+        self._handle = handle
+
+    async def run(self) -> None:
+        """Handle events until cancelled; while Redis is away, wait for it."""
+        back_off_s = BACK_OFF_MIN_S
+        while True:
+            try:
+                await self._ensure_group()
+                await self._handle_unfinished()
+                while True:
+                    await self._reclaim()
+                    await self._handle_new()
+                    _end_if_cancelled()
+                    back_off_s = BACK_OFF_MIN_S
+            except RedisError as error:
+                log.warning("events_wait_for_redis", stream=self._stream, error=type(error).__name__)
+                # Spread, so that all consumers do not come back in one moment.
+                await asyncio.sleep(back_off_s * random.uniform(0.5, 1.0))  # noqa: S311 (no secret)
+                back_off_s = min(2 * back_off_s, BACK_OFF_MAX_S)
+
+    async def _ensure_group(self) -> None:
+        try:
+            # From the beginning: what was published before the first reader came is not lost.
+            await self._redis.xgroup_create(self._stream, self._group, id="0", mkstream=True)
+        except ResponseError as error:
+            if not str(error).startswith("BUSYGROUP"):
+                raise
+
+    async def _handle_unfinished(self) -> None:
+        """What this consumer was handling when it went away."""
+        while events := await self._read("0", block_s=None):
+            await self._handle_all(events)
+
+    async def _handle_new(self) -> None:
+        await self._handle_all(await self._read(">", block_s=BLOCK_S))
+
+    async def _read(self, start: str, *, block_s: float | None) -> list[Event]:
+        answer: Any = await self._redis.xreadgroup(
+            self._group,
+            self._consumer,
+            {self._stream: start},
+            count=BATCH,
+            block=None if block_s is None else round(block_s * 1000),
+        )
+        return [event for _, events in answer or () for event in events]
+
+    async def _reclaim(self) -> None:
+        """Take over what a consumer that died was handling."""
+        answer: Any = await self._redis.xautoclaim(
+            self._stream, self._group, self._consumer, min_idle_time=round(RECLAIM_AFTER_S * 1000), count=BATCH
+        )
+        await self._handle_all(answer[1])
+
+    async def _handle_all(self, events: list[Event]) -> None:
+        for event_id, fields in events:
+            if fields:
+                await self._handle_one(event_id, fields)
+            else:
+                log.warning("event_lost", stream=self._stream, event_id=event_id.decode())
+            await self._redis.xack(self._stream, self._group, event_id)
+
+    async def _handle_one(self, event_id: bytes, fields: Mapping[bytes, bytes]) -> None:
+        back_off_s = BACK_OFF_MIN_S
+        while True:
+            try:
+                await self._handle(parse(fields.get(_PAYLOAD, b"")))
+            except AppError as error:
+                if error.kind is not Kind.UNAVAILABLE:
+                    await self._reject(event_id, fields, error)
+                    return
+                log.warning("event_waits", stream=self._stream, event_id=event_id.decode(), code=error.code)
+                await asyncio.sleep(back_off_s)
+                back_off_s = min(2 * back_off_s, BACK_OFF_MAX_S)
+            except RedisError:
+                raise
+            except Exception as error:  # noqa: BLE001 (one bad event must not stop those behind it)
+                await self._reject(event_id, fields, error)
+                return
+            else:
+                return
+
+    async def _reject(self, event_id: bytes, fields: Mapping[bytes, bytes], error: Exception) -> None:
+        reason = str(error) if isinstance(error, PayloadInvalid) else type(error).__name__
+        log.error("event_rejected", stream=self._stream, event_id=event_id.decode(), reason=reason, exc_info=error)
+        rejected: dict[Any, Any] = {**fields, b"reason": reason.encode()}
+        await self._redis.xadd(f"{self._stream}:rejected", rejected, maxlen=STREAM_LENGTH, approximate=True)
+
+
+def _end_if_cancelled() -> None:
+    # redis-py sends with `asyncio.wait_for`, which before Python 3.12 swallows a cancellation that comes in the moment
+    # its own wait ends: without this look the loop would go on for ever.
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError

@@ -1,0 +1,126 @@
+"""The suite started the way a user starts it, in a new folder, on a free port."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from futago import Client
+
+ROOT = Path(__file__).parents[2]
+FUTAGO = ROOT / ".venv" / "bin" / "futago"
+FIRST_START_S = 120.0
+SECOND_START_S = 10.0
+
+
+def wait_until(condition: Callable[[], Any], timeout_s: float, what: str) -> Any:
+    """Poll until the condition gives something true."""
+    end = time.monotonic() + timeout_s
+    while time.monotonic() < end:
+        if found := condition():
+            return found
+        time.sleep(0.1)
+    raise AssertionError(f"not within {timeout_s:g} s: {what}")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Suite:
+    """A running suite."""
+
+    home: Path
+    port: int
+    output: Path
+    make: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "FUTAGO_HOME": str(self.home), "FUTAGO_PORT": str(self.port)}
+
+    def start(self) -> float:
+        """`make run` in a session of its own; returns the seconds until it is ready."""
+        started = time.monotonic()
+        with self.output.open("ab") as log:
+            self.make = subprocess.Popen(
+                ["make", "run"], cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True
+            )
+        wait_until(self._ready_or_dead, FIRST_START_S, "the suite to be ready")
+        assert self.make.poll() is None, self.output.read_text()
+        return time.monotonic() - started
+
+    def _ready_or_dead(self) -> bool:
+        assert self.make is not None
+        return self.make.poll() is not None or self.ready()
+
+    def ready(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/readyz", timeout=2).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def command(self, *arguments: str, timeout_s: float = 300) -> subprocess.CompletedProcess[str]:
+        """A `futago` command in another shell."""
+        return subprocess.run(
+            [FUTAGO, *arguments],
+            cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=timeout_s, check=False,
+        )  # fmt: skip
+
+    def processes(self) -> dict[str, int]:
+        """Process ids by name, as `futago status` tells them."""
+        status = json.loads(self.command("status", "--json").stdout)
+        return {process["name"]: process["pid"] for process in status["processes"] if process["pid"]}
+
+    def supervisor(self) -> int:
+        return int(json.loads(self.command("status", "--json").stdout)["pid"])
+
+    def interrupt(self) -> int:
+        """Ctrl-C: SIGINT to the whole group, as a terminal does; returns make's exit code."""
+        assert self.make is not None
+        os.killpg(self.make.pid, signal.SIGINT)
+        return self.make.wait(timeout=60)
+
+    def left_running(self) -> list[str]:
+        """Command lines of processes that belong to this home and still run."""
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                environment = (folder / "environ").read_bytes()
+                command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            except OSError:
+                continue
+            of_this_home = str(self.home).encode() in environment or str(self.home) in command
+            if of_this_home and command and int(folder.name) != os.getpid():
+                found.append(command)
+        return found
+
+    def client(self) -> Client:
+        return Client(credentials=self.home / "credentials.json")
+
+
+@pytest.fixture(scope="module")
+def suite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suite]:
+    folder = tmp_path_factory.mktemp("suite")
+    suite = Suite(home=folder / "home", port=free_port(), output=folder / "make-run.log")
+    suite.start()
+    yield suite
+    if suite.make is not None and suite.make.poll() is None:
+        suite.interrupt()
+    assert wait_until(lambda: not suite.left_running(), 20, "every process to be gone")

@@ -1,0 +1,198 @@
+"""What the gateway keeps: the audit chain, alerts and jobs."""
+
+import asyncio
+import multiprocessing
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import delete, insert, select, update
+
+from services.gateway.adapters.sql_audit import SqlAudit
+from services.gateway.adapters.tables import audit_entries, audit_head, metadata, migrate_gateway
+from services.gateway.app import create_app
+from services.gateway.bootstrap import FirstAdmin
+from services.gateway.domain.audit import Event, Source
+from services.gateway.settings import GatewaySettings
+from shared.clock import SystemClock
+from shared.contracts.alert import Alert, Severity
+from shared.database import open_engine, write
+from shared.events import publish_alert
+from shared.jobs.queue import JobQueue
+from shared.redis_client import async_client
+from tests.integration.gateway.conftest import running
+
+PROCESSES, APPENDS = 3, 25
+NOW = datetime(2026, 4, 1, tzinfo=UTC)
+
+
+def event(number: int, user: str = "ann") -> Event:
+    return Event(NOW, user, "GET /x", f"/x/{number}", success=True, source=Source("192.0.2.1", f"r{number}"))
+
+
+def append_many(url: str, process: int) -> None:
+    engine = open_engine(url)
+    audit = SqlAudit(engine)
+    for number in range(APPENDS):
+        audit.append([event(number, f"process-{process}"), event(number, f"process-{process}")])
+    engine.dispose()
+
+
+def test_processes_that_append_at_once_share_one_unbroken_chain(database_url: str):
+    migrate_gateway(database_url)
+    spawn = multiprocessing.get_context("spawn")
+    processes = [spawn.Process(target=append_many, args=(database_url, number)) for number in range(PROCESSES)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0] * PROCESSES
+    engine = open_engine(database_url)
+    verification = SqlAudit(engine).verify_now()
+    engine.dispose()
+    assert (verification.intact, verification.entries) == (True, 2 * PROCESSES * APPENDS)
+
+
+TAMPERINGS: dict[str, tuple[Callable[[], object], int]] = {
+    "a changed word": (lambda: update(audit_entries).where(audit_entries.c.sequence == 3).values(username="eve"), 3),
+    "a failure called success": (
+        lambda: update(audit_entries).where(audit_entries.c.sequence == 4).values(success=False),
+        4,
+    ),
+    "an entry taken out": (lambda: delete(audit_entries).where(audit_entries.c.sequence == 2), 2),
+    "the first taken out": (lambda: delete(audit_entries).where(audit_entries.c.sequence == 1), 1),
+    "the newest taken out": (lambda: delete(audit_entries).where(audit_entries.c.sequence == 6), 6),
+    "the head moved back": (lambda: update(audit_head).values(sequence=5), 6),
+    "an entry put behind": (
+        lambda: insert(audit_entries).from_select(
+            [column.name for column in audit_entries.columns],
+            select(*[(column + 1) if column.name == "sequence" else column for column in audit_entries.columns]).where(
+                audit_entries.c.sequence == 6
+            ),
+        ),
+        7,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TAMPERINGS)
+def test_tampering_is_found_at_the_entry_it_touched(database_url: str, name: str):
+    migrate_gateway(database_url)
+    engine = open_engine(database_url)
+    audit = SqlAudit(engine)
+    audit.append([event(number) for number in range(6)])
+    assert audit.verify_now().intact
+    tamper, sequence = TAMPERINGS[name]
+    with write(engine) as connection:
+        connection.execute(tamper())
+    verification = audit.verify_now()
+    engine.dispose()
+    assert (verification.intact, verification.first_bad_sequence) == (False, sequence)
+
+
+def test_the_migration_makes_the_tables_that_the_code_uses(database_url: str):
+    migrate_gateway(database_url)
+    engine = open_engine(database_url)
+    with engine.connect() as connection:
+        differences = compare_metadata(MigrationContext.configure(connection), metadata)
+    engine.dispose()
+    assert [difference for difference in differences if difference[0] != "remove_table"] == []
+
+
+async def test_every_access_is_on_the_trail_with_who_what_and_where_from(settings: GatewaySettings, admin: FirstAdmin):
+    key = {"X-API-Key": admin.api_key.text}
+    async with running(create_app(settings)) as client:
+        await client.get("/api/v1/twin/models", headers=key | {"X-Request-ID": "read-1"})
+        await client.get("/api/v1/twin/models", headers={"X-API-Key": "fut_nonsense", "X-Request-ID": "read-2"})
+        await client.post(
+            "/api/v1/auth/login", json={"username": "eve", "password": "x"}, headers={"X-Request-ID": "l"}
+        )
+    # The first gateway has stopped, and with it all that was still to be written has been.
+    async with running(create_app(settings)) as client:
+        found = (await client.get("/api/v1/audit?limit=10", headers=key)).json()["items"]
+        by_request = {entry["request_id"]: entry for entry in found}
+        read = by_request["read-1"]
+        assert (read["user"], read["action"]) == ("admin", "GET /api/v1/twin/models")
+        assert (read["resource"], read["address"], read["success"]) == ("/api/v1/twin/models", "192.0.2.7", False)
+        assert read["facts"] == {"status": 503, "key": admin.api_key.key_id}
+        assert (by_request["read-2"]["user"], by_request["read-2"]["facts"]) == ("anonymous", {"status": 401})
+        assert (by_request["l"]["user"], by_request["l"]["action"]) == ("eve", "auth.login")
+        for query, expected in (("user=eve", {"l"}), ("success=true", {"bootstrap"}), ("action=auth.login", {"l"})):
+            items = (await client.get(f"/api/v1/audit?{query}", headers=key)).json()["items"]
+            assert {entry["request_id"] for entry in items if entry["request_id"] in by_request} == expected
+        first = (await client.get("/api/v1/audit?limit=2", headers=key)).json()
+        rest = await client.get(f"/api/v1/audit?limit=200&cursor={first['next_cursor']}", headers=key)
+        sequences = [entry["sequence"] for entry in first["items"] + rest.json()["items"]]
+        assert sequences == list(range(sequences[0], 0, -1))
+        assert (await client.get("/api/v1/audit/verify", headers=key)).json()["intact"] is True
+
+
+def alert(name: str, key: str = "k", asset: str = "acme.osaka.pump") -> Alert:
+    return Alert(name, "twin", "out_of_range", Severity.WARNING, asset, "yield", "too high", NOW, key, {"value": 91.5})
+
+
+async def until(condition: Callable[[], object]) -> object:
+    for _ in range(100):
+        if found := await condition():
+            return found
+        await asyncio.sleep(0.05)
+    raise AssertionError("it did not happen within 5 s")
+
+
+async def test_an_alert_is_listed_once_counted_and_acknowledged(
+    gateway: httpx.AsyncClient, admin: FirstAdmin, redis_url: str
+):
+    key = {"X-API-Key": admin.api_key.text}
+    redis = async_client(redis_url)
+    for message in (alert("a1"), alert("a2"), alert("a2"), alert("b1", key="other", asset="acme.kyoto")):
+        await publish_alert(redis, message)
+
+    async def both() -> list[dict[str, object]] | None:
+        items = (await gateway.get("/api/v1/alerts", headers=key)).json()["items"]
+        return items if len(items) == 2 else None
+
+    listed = {item["id"]: item for item in await until(both)}
+    assert (listed["a1"]["occurrences"], listed["b1"]["occurrences"]) == (2, 1)
+    osaka = (await gateway.get("/api/v1/alerts?asset=acme.osaka", headers=key)).json()["items"]
+    assert [item["id"] for item in osaka] == ["a1"]
+    noted = (await gateway.post("/api/v1/alerts/a1/acknowledge", headers=key)).json()
+    assert (noted["state"], noted["acknowledged_by"]) == ("acknowledged", "admin")
+    await publish_alert(redis, alert("a3"))
+
+    async def third() -> bool:
+        items = (await gateway.get("/api/v1/alerts?state=open", headers=key)).json()["items"]
+        return {item["id"] for item in items} == {"a3", "b1"}
+
+    assert await until(third)
+    assert (await gateway.post("/api/v1/alerts/none/acknowledge", headers=key)).status_code == 404
+    await redis.aclose()
+
+
+class Nowhere:
+    """A queue that takes everything and delivers nothing."""
+
+    def send(self, job_id: str, kind: str) -> None: ...
+
+
+async def test_jobs_are_shown_to_their_owner_and_stopped_by_who_could_start_them(
+    gateway: httpx.AsyncClient, token: str, settings: GatewaySettings
+):
+    root = {"Authorization": f"Bearer {token}"}
+    engine = open_engine(settings.database_url.get_secret_value())
+    queue = JobQueue(engine, Nowhere(), queue="anomaly", clock=SystemClock())
+    owned = queue.submit("anomaly.train", {}, owner="vera", time_limit_s=10)
+    foreign = queue.submit("planner.solve", {}, owner="admin", time_limit_s=10)
+    engine.dispose()
+    password = "a long walk by the river"
+    await gateway.post("/api/v1/users", json={"username": "vera", "password": password, "role": "viewer"}, headers=root)
+    pair = (await gateway.post("/api/v1/auth/login", json={"username": "vera", "password": password})).json()
+    vera = {"Authorization": f"Bearer {pair['access_token']}"}
+    assert [job["id"] for job in (await gateway.get("/api/v1/jobs", headers=vera)).json()["items"]] == [owned.id]
+    assert len((await gateway.get("/api/v1/jobs", headers=root)).json()["items"]) == 2
+    assert (await gateway.get(f"/api/v1/jobs/{foreign.id}", headers=vera)).status_code == 404
+    assert (await gateway.post(f"/api/v1/jobs/{owned.id}/cancel", headers=vera)).status_code == 403
+    cancelled = await gateway.post(f"/api/v1/jobs/{foreign.id}/cancel", headers=root)
+    assert (cancelled.status_code, cancelled.json()["state"]) == (200, "cancelled")

@@ -1,0 +1,90 @@
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from numpy.typing import ArrayLike
+
+from services.anomaly.domain.rows import (
+    FAULT_LIMIT,
+    RowsRefused,
+    check_columns,
+    check_times,
+    column_order,
+    rows_from_array,
+    rows_from_lists,
+)
+
+NOON = datetime(2026, 4, 1, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("rows", "pointers"),
+    [
+        ([[1.0, None]], ["/rows/0/1"]),
+        ([[1.0, 2.0], [float("nan"), float("inf")]], ["/rows/1/0", "/rows/1/1"]),
+        ([[1.0], [1.0, 2.0], [1.0, 2.0, 3.0]], ["/rows/0", "/rows/2"]),
+        ([[1e31, -1e31]], ["/rows/0/0", "/rows/0/1"]),
+    ],
+)
+def test_faulty_rows_are_refused_with_the_place_of_every_fault(rows: list[list[float | None]], pointers: list[str]):
+    with pytest.raises(RowsRefused) as refusal:
+        rows_from_lists(rows, 2)
+    assert [fault.pointer for fault in refusal.value.faults] == pointers
+
+
+def test_list_of_faults_is_capped():
+    with pytest.raises(RowsRefused, match=f"first {FAULT_LIMIT}") as refusal:
+        rows_from_lists([[None]] * 1000, 1)
+    assert len(refusal.value.faults) == FAULT_LIMIT
+
+
+def test_no_rows_are_a_table_of_no_rows():
+    assert rows_from_lists([], 3).shape == (0, 3)
+
+
+@pytest.mark.parametrize(
+    "rows", [np.zeros(3), np.zeros((2, 0)), np.zeros((2, 2, 2)), [["a"]], [[1.0], [1.0, 2.0]], [[np.nan]], [[np.inf]]]
+)
+def test_what_is_no_table_of_readings_is_refused(rows: ArrayLike):
+    with pytest.raises(RowsRefused):
+        rows_from_array(rows)
+
+
+@pytest.mark.parametrize(
+    ("given", "pointers"),
+    [
+        (["a"], ["/columns"]),
+        (["a", "b", "c"], ["/columns/2"]),
+        (["a", "a", "b"], ["/columns/1"]),
+        (["a", "x"], ["/columns/1", "/columns"]),
+    ],
+)
+def test_columns_of_another_detector_are_refused(given: list[str], pointers: list[str]):
+    with pytest.raises(RowsRefused) as refusal:
+        column_order(given, ["a", "b"])
+    assert [fault.pointer for fault in refusal.value.faults] == pointers
+
+
+@pytest.mark.parametrize("columns", [["a", "a"], [""], [" a"], ["a\n"], ["x" * 129]])
+def test_unusable_names_are_refused(columns: list[str]):
+    with pytest.raises(RowsRefused):
+        check_columns(columns)
+
+
+@pytest.mark.parametrize(
+    ("times", "pointers"),
+    [
+        ([NOON], ["/timestamps"]),
+        ([NOON, NOON], ["/timestamps/1"]),
+        ([NOON, NOON - timedelta(seconds=1)], ["/timestamps/1"]),
+        ([NOON.replace(tzinfo=None), NOON], ["/timestamps/0"]),
+    ],
+)
+def test_times_that_do_not_increase_are_refused(times: list[datetime], pointers: list[str]):
+    with pytest.raises(RowsRefused) as refusal:
+        check_times(times, 2)
+    assert [fault.pointer for fault in refusal.value.faults] == pointers
+
+
+def test_increasing_times_pass():
+    check_times([NOON, NOON + timedelta(milliseconds=1)], 2)

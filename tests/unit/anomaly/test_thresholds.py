@@ -1,0 +1,100 @@
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from services.anomaly.domain.blocks import TooFewRows
+from services.anomaly.domain.thresholds import (
+    FalsePositiveRate,
+    HeldOut,
+    Margin,
+    Percentile,
+    RuleRefused,
+    Sigma,
+    UnlabelledRule,
+    Value,
+)
+
+
+def held_out(scores: np.ndarray, *, spacing_rows: int = 1, warmup_rows: int = 0) -> HeldOut:
+    return HeldOut(scores, spacing_rows, warmup_rows, training_rows=1000)
+
+
+def test_margin_is_a_multiple_of_the_highest_held_out_score():
+    threshold = Margin(factor=4.0).settle(held_out(np.array([1.0, 3.0, 2.0])))
+    assert threshold.value == 12.0
+    assert threshold.evidence["held_out_maximum"] == 3.0
+
+
+@pytest.mark.parametrize(
+    ("n", "q", "value"),
+    [(19, 95.0, 19.0), (20, 95.0, 20.0), (39, 95.0, 38.0), (99, 95.0, 95.0), (99, 50.0, 50.0)],
+)
+def test_percentile_takes_the_rank_of_n_plus_one(n: int, q: float, value: float):
+    assert Percentile(q=q).settle(held_out(np.arange(1.0, n + 1))).value == value
+
+
+def test_percentile_keeps_its_rate_on_average_over_training_sets():
+    rng = np.random.default_rng(0)
+    rates = [
+        (rng.normal(size=200) > Percentile(q=90.0).settle(held_out(rng.normal(size=29) + 0.0)).value).mean()
+        for _ in range(400)
+    ]
+    assert np.mean(rates) == pytest.approx(0.1, abs=0.01)
+
+
+def test_false_positive_rate_is_kept_by_nine_training_sets_of_ten():
+    rng = np.random.default_rng(0)
+    limits = [
+        FalsePositiveRate(max_fpr=0.1).settle(held_out(rng.uniform(size=100) + 1.0)).value - 1.0 for _ in range(1000)
+    ]
+    kept = np.mean([1.0 - limit <= 0.1 for limit in limits])
+    assert 0.88 < kept < 0.95
+
+
+@pytest.mark.parametrize(
+    ("rule", "independent"),
+    [(Percentile(q=95.0), 19), (Percentile(q=99.0), 99), (FalsePositiveRate(max_fpr=0.05), 45), (Sigma(k=3.0), 20)],
+)
+def test_rule_is_refused_just_below_the_rows_it_needs_and_says_how_many(rule: UnlabelledRule, independent: int):
+    enough = np.arange(1.0, independent * 30 + 1)
+    rule.settle(held_out(enough, spacing_rows=30))
+    with pytest.raises(TooFewRows) as refusal:
+        rule.settle(held_out(enough[:-1], spacing_rows=30, warmup_rows=29))
+    assert refusal.value.facts["needed"] == -(-(independent * 30 + 29) * 10 // 3)
+
+
+def test_neighbouring_rows_do_not_count_as_independent():
+    with pytest.raises(TooFewRows):
+        Percentile(q=95.0).settle(held_out(np.arange(1.0, 101.0), spacing_rows=30))
+
+
+def test_sigma_is_wider_than_the_plain_rule():
+    scores = np.random.default_rng(0).normal(10.0, 1.0, size=40)
+    assert Sigma(k=3.0).settle(held_out(scores)).value > scores.mean() + 3.0 * scores.std()
+
+
+def test_fixed_value_states_what_held_out_rows_say_of_it():
+    threshold = Value(2.5).settle(held_out(np.array([1.0, 2.0, 3.0, 4.0])))
+    assert (threshold.value, threshold.evidence["held_out_fpr"]) == (2.5, 0.5)
+
+
+def test_limit_of_a_plant_that_stood_still_is_above_zero():
+    assert Margin().settle(held_out(np.zeros(10))).value > 0.0
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Margin(factor=0.0),
+        lambda: Percentile(q=100.0),
+        lambda: Percentile(q=0.0),
+        lambda: Sigma(k=-1.0),
+        lambda: FalsePositiveRate(max_fpr=1.0),
+        lambda: Value(0.0),
+        lambda: Value(float("nan")),
+    ],
+)
+def test_setting_outside_its_range_is_refused(make: Callable[[], UnlabelledRule]):
+    with pytest.raises(RuleRefused):
+        make()

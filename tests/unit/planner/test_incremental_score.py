@@ -1,0 +1,140 @@
+"""The score the search keeps is the score of the domain, whatever the problem and the moves."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.planner.domain.plan import Plan
+from services.planner.domain.arrays import frozen_ints
+from services.planner.domain.problem import Problem
+from services.planner.domain.scoring import score_plan
+from services.planner.schemas.problem import parse_problem
+from services.planner.solver.colouring import colour_areas
+from services.planner.solver.compiled import entry_point
+from services.planner.solver.construct import first_fit, place_at
+from services.planner.solver.kernels import State, empty_state
+from services.planner.solver.late_acceptance import remember, search
+from services.planner.solver.model import Model, areas_interchangeable, build_model, used_levels
+from services.planner.solver.moves import Move, empty_move, keep, propose, seed_random, try_move, undo
+from services.planner.solver.solve import assign_areas
+from tests.unit.planner.builders import NoHolidays, as_ints, random_document, random_plan
+
+
+@entry_point
+def propose_and_keep(model: Model, state: State, random: object, proposal: Move, cost: object) -> None:
+    propose(model, state, random, proposal)
+    try_move(model, state, proposal, cost)
+    keep(model, state, proposal)
+
+
+@entry_point
+def propose_and_undo(model: Model, state: State, random: object, proposal: Move, cost: object) -> None:
+    propose(model, state, random, proposal)
+    try_move(model, state, proposal, cost)
+    undo(model, state, proposal)
+
+
+def full_cost(problem: Problem, state: State) -> list[int]:
+    """The cost by used level as the domain's rules add it up."""
+    area = assign_areas(problem, state.start) if areas_interchangeable(problem) else state.area
+    score = score_plan(problem, Plan(frozen_ints(state.start), frozen_ints(area)))
+    return [-score.units[problem.levels.index(level)] for level in used_levels(problem)]
+
+
+def placed(problem: Problem, seed: int) -> tuple[Model, State]:
+    model, plan = build_model(problem), random_plan(problem, seed)
+    state = empty_state(model)
+    for device, (start, area) in enumerate(zip(plan.start, plan.area, strict=True)):
+        place_at(model, state, device, int(start), int(area))
+    return model, state
+
+
+problems = st.builds(
+    lambda seed, restricted: parse_problem(random_document(seed, restricted=restricted), NoHolidays()),
+    st.integers(0, 10**6),
+    st.booleans(),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(problem=problems, seed=st.integers(0, 1000))
+def test_placing_every_device_adds_up_to_the_full_score(problem: Problem, seed: int):
+    _, state = placed(problem, seed)
+    assert list(state.cost) == full_cost(problem, state)
+
+
+@settings(max_examples=200, deadline=None)
+@given(problem=problems, seed=st.integers(0, 1000))
+def test_first_fit_adds_up_to_the_full_score(problem: Problem, seed: int):
+    model = build_model(problem)
+    state = empty_state(model)
+    first_fit(model, state, as_ints(np.random.default_rng(seed).permutation(len(problem.devices))))
+    assert list(state.cost) == full_cost(problem, state)
+
+
+@settings(max_examples=200, deadline=None)
+@given(problem=problems, seed=st.integers(0, 1000))
+def test_every_move_kept_adds_up_to_the_full_score(problem: Problem, seed: int):
+    model, state = placed(problem, seed)
+    proposal, random, cost = empty_move(len(state.cost)), seed_random(seed), np.zeros_like(state.cost)
+    for _ in range(30):
+        before = state.cost.copy()
+        propose_and_keep(model, state, random, proposal, cost)
+        assert list(state.cost) == list(before + cost) == full_cost(problem, state)
+
+
+@settings(max_examples=100, deadline=None)
+@given(problem=problems, seed=st.integers(0, 1000))
+def test_a_move_undone_leaves_no_trace(problem: Problem, seed: int):
+    model, state = placed(problem, seed)
+    before = [array.copy() for array in state]
+    proposal, random, cost = empty_move(len(state.cost)), seed_random(seed), np.zeros_like(state.cost)
+    for _ in range(20):
+        propose_and_undo(model, state, random, proposal, cost)
+    assert all(np.array_equal(left, right) for left, right in zip(before, state, strict=True))
+
+
+@settings(max_examples=50, deadline=None)
+@given(problem=problems, seed=st.integers(0, 1000))
+def test_the_search_remembers_the_best_plan_with_its_cost(problem: Problem, seed: int):
+    model, state = placed(problem, seed)
+    memory = remember(state, size=5)
+    search(model, state, memory, seed_random(seed), 500)
+    best = state._replace(start=memory.best_start, area=memory.best_area)
+    assert list(memory.best_cost) == full_cost(problem, best)
+    assert list(state.cost) == full_cost(problem, state)
+    assert tuple(memory.best_cost) <= tuple(state.cost)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    spans=st.lists(st.tuples(st.integers(0, 30), st.integers(1, 9)), min_size=1, max_size=25),
+    areas=st.integers(1, 6),
+)
+def test_areas_are_shared_no_more_than_the_start_days_force(spans: list[tuple[int, int]], areas: int):
+    start, length = as_ints([span[0] for span in spans]), as_ints([span[1] for span in spans])
+    area = colour_areas(start, length, range(len(spans)), areas)
+    for day in range(40):
+        present = (start <= day) & (day < start + length)
+        shared = sum(max(0, int((present & (area == index)).sum()) - 1) for index in range(areas))
+        assert shared == max(0, int(present.sum()) - areas)
+    assert set(area) <= set(range(areas))
+
+
+def test_areas_that_only_some_types_may_use_are_part_of_the_search():
+    restricted = parse_problem(random_document(3, restricted=True), NoHolidays())
+    alike = parse_problem(random_document(3), NoHolidays())
+    assert not areas_interchangeable(restricted)
+    assert areas_interchangeable(alike) or len([r for r in alike.rules if r.rule == "area_exclusive"]) > 1
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_device_never_enters_an_area_that_does_not_take_it(seed: int):
+    problem = parse_problem(random_document(seed, restricted=True), NoHolidays())
+    model, state = placed(problem, seed)
+    search(model, state, remember(state, size=5), seed_random(seed), 2000)
+    assert all(
+        problem.takes(problem.areas[area], device.type)
+        for area, device in zip(state.area, problem.devices, strict=True)
+    )
