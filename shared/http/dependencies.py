@@ -36,7 +36,8 @@ class AssetOutOfReach(AppError):
 def use(kind: type[T]) -> Any:
     """Inject the object that `build_app` was given for this type."""
 
-    def find(request: Request) -> T:
+    # Not `def`: FastAPI would send it through its thread pool on every request.
+    async def find(request: Request) -> T:
         found: T = request.app.state.objects[kind]
         return found
 

@@ -6,8 +6,8 @@ Pure ASGI because Starlette's `BaseHTTPMiddleware` costs a task and two queues f
 import asyncio
 import json
 import time
-from collections.abc import Collection
-from typing import Never
+from collections.abc import Collection, Iterable
+from typing import Any, Never
 
 import structlog
 from starlette.datastructures import Headers
@@ -24,6 +24,9 @@ log = get_logger(__name__)
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 # A layer that answers without a route of the framework names its template here.
 ROUTE_KEY = "futago.route"
+# Deeper than any request of ours, shallower than what pydantic can write out again (255).
+_MOST_LEVELS = 64
+_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _QUIET_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
@@ -108,8 +111,8 @@ class RequestContext:
 class BodyLimit:
     """Refuses a body over its limit before it is held in memory, and JSON that is not JSON.
 
-    Python's parser takes `NaN`, `Infinity` and lone surrogates; none of them is JSON (RFC 8259, RFC 7493) and each
-    would come back as a 500 when it is written out again.
+    Python's parser takes `NaN`, `Infinity`, lone surrogates, UTF-16 and UTF-32; none of them is JSON (RFC 8259, RFC
+    7493) and most would come back as a 500 when written out again, as would values nested by the hundred.
     """
 
     def __init__(
@@ -126,7 +129,7 @@ class BodyLimit:
         if scope["path"] in self._upload_paths:
             limit_bytes, buffer = self._upload_limit_bytes, False
         else:
-            limit_bytes, buffer = self._limit_bytes, "json" in headers.get("content-type", "")
+            limit_bytes, buffer = self._limit_bytes, "json" in headers.get("content-type", "").lower()
         declared = headers.get("content-length", "0")
         if not declared.isdecimal() or int(declared) > limit_bytes:
             raise BodyTooLarge(limit_bytes)
@@ -173,8 +176,10 @@ async def _checked_json(receive: Receive, limit_bytes: int) -> Receive:
         more = message.get("more_body", False)
     body = b"".join(chunks)
     # The full check costs a parse, so it runs only where one of the suspects stands somewhere in the text.
-    if b"NaN" in body or b"Infinity" in body or b"\\u" in body:
+    if any(suspect in body for suspect in (b"NaN", b"Infinity", b"\\u", b"\0")) or _may_nest_deeply(body):
         _require_json(body)
+    elif not body.isascii():
+        _decode(body)
     handed_on = False
 
     async def replay() -> Message:
@@ -187,16 +192,43 @@ async def _checked_json(receive: Receive, limit_bytes: int) -> Receive:
     return replay
 
 
+def _decode(body: bytes) -> str:
+    try:
+        return body.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise NotJson("the text is not UTF-8") from error
+
+
+def _may_nest_deeply(body: bytes) -> bool:
+    """Take the innermost pairs of brackets away, level by level; a bracket inside a text may raise a false alarm."""
+    brackets = body.translate(None, _NOT_BRACKETS)
+    for _ in range(_MOST_LEVELS):
+        brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
+        if not brackets:
+            return False
+    return True
+
+
 def _require_json(body: bytes) -> None:
     def refuse(name: str) -> Never:
         raise NotJson(f"{name} is not a JSON number")
 
     try:
-        json.dumps(json.loads(body, parse_constant=refuse), ensure_ascii=False).encode()
+        document = json.loads(_decode(body), parse_constant=refuse)
+        json.dumps(document, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
         raise NotJson("the text holds half of a surrogate pair") from error
     except (ValueError, RecursionError) as error:
         raise NotJson(str(error)) from error
+    level = [document]
+    for _ in range(_MOST_LEVELS + 1):
+        level = [child for item in level for child in _children(item)]
+    if level:
+        raise NotJson(f"values are nested deeper than {_MOST_LEVELS} levels")
+
+
+def _children(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
 class Deadline:

@@ -1,11 +1,13 @@
 """A bundle as one zip file: packed the same way every time, unpacked with limits on all that a zip can lie about."""
 
+import io
 import shutil
 import stat
 import tempfile
 import zipfile
+import zlib
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from shared.onnx.errors import BundleMalformed, BundleTooLarge
 from shared.onnx.manifest import MANIFEST_NAME, MAX_FILES, check_path
@@ -15,6 +17,8 @@ _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 _COPY_CHUNK_BYTES = 1 << 20
 _ENCRYPTED_FLAG = 0x1
 _METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
+# What `zipfile` raises on damaged bytes: its own error, and whatever its parser and zlib stumble over.
+_UNREADABLE = (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, ValueError, IndexError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,7 @@ def unpack(archive: Path, into: Path, limits: UnpackLimits | None = None) -> Pat
     limits = limits or UnpackLimits()
     staging = Path(tempfile.mkdtemp(dir=into.parent, prefix=".unpack-"))
     try:
-        with zipfile.ZipFile(archive) as source:
+        with _BoundedReads(io.FileIO(archive)) as file, zipfile.ZipFile(file) as source:
             entries = _checked_entries(source, limits)
             for entry in entries:
                 target = staging / entry.filename
@@ -81,10 +85,19 @@ def unpack(archive: Path, into: Path, limits: UnpackLimits | None = None) -> Pat
                 _extract(source, entry, target)
         staging.chmod(0o755)
         return staging.rename(into)
-    except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
+    except _UNREADABLE as error:
         raise BundleMalformed(f"the upload is not a readable zip file: {error}") from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+class _BoundedReads(io.BufferedReader):
+    """Refuses a huge piece: the directory is the one part that `zipfile` reads, and turns into objects, as a whole."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > _COPY_CHUNK_BYTES:
+            raise BundleTooLarge("the directory of the archive is too large", limit_bytes=_COPY_CHUNK_BYTES)
+        return super().read(size)
 
 
 def _checked_entries(source: zipfile.ZipFile, limits: UnpackLimits) -> list[zipfile.ZipInfo]:
@@ -98,7 +111,10 @@ def _checked_entries(source: zipfile.ZipFile, limits: UnpackLimits) -> list[zipf
         raise BundleTooLarge("the archive unpacks to too many bytes", limit_bytes=limits.total_bytes)
     if len({entry.filename.lower() for entry in files}) != len(files):
         raise BundleMalformed("the archive holds the same path twice")
-    if not any(entry.filename == MANIFEST_NAME for entry in files):
+    names = {entry.filename for entry in files}
+    if any(str(parent) in names for name in names for parent in PurePosixPath(name).parents):
+        raise BundleMalformed("a path of the archive is both a file and a folder")
+    if MANIFEST_NAME not in names:
         raise BundleMalformed(f"the archive has no {MANIFEST_NAME} at its top")
     return files
 
@@ -106,6 +122,8 @@ def _checked_entries(source: zipfile.ZipFile, limits: UnpackLimits) -> list[zipf
 def _check_entry(entry: zipfile.ZipInfo, limits: UnpackLimits) -> None:
     if entry.filename != MANIFEST_NAME:
         check_path(entry.filename)
+    if entry.header_offset < 0:
+        raise BundleMalformed(f"{entry.filename!r} lies outside the archive", path=entry.filename)
     kind = stat.S_IFMT(entry.external_attr >> 16)
     # Zips made on Windows carry no file type.
     if kind not in {0, stat.S_IFREG}:

@@ -5,7 +5,6 @@ What is read later is checked again, so a file changed after the check is notice
 """
 
 import base64
-import binascii
 import hashlib
 import os
 import re
@@ -173,7 +172,7 @@ class _Signature:
             raise BundleMalformed(f"a bundle is signed with {_ALGORITHM}")
         try:
             value = base64.b64decode(fields.text("value"), validate=True)
-        except binascii.Error as error:
+        except ValueError as error:
             raise BundleMalformed("the signature is not base64") from error
         return cls(fields.text("key_id"), value)
 

@@ -1,7 +1,7 @@
 """Typed access to parsed JSON: each getter returns the asked type or says which field is wrong."""
 
 import json
-import math
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NoReturn, TypeGuard, TypeVar
 
@@ -130,7 +130,8 @@ class Fields:
         return value if isinstance(value, list) else self._wrong(name, "a list")
 
     def _as_number(self, name: str, value: JSON) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        largest = sys.float_info.max
+        if isinstance(value, bool) or not isinstance(value, int | float) or not -largest <= value <= largest:
             self._wrong(name, "a finite number")
         return float(value)
 
