@@ -89,13 +89,13 @@ def create_app(settings: TwinSettings, clock: Clock | None = None) -> ServiceApp
         except AppError as error:
             # The model of the configuration needs no database; `/readyz` tells that the others are not known yet.
             log.warning("registry_not_read", code=error.code)
-        following = asyncio.create_task(catalogue.follow(settings.registry_poll_s))
+        stop = asyncio.Event()
+        following = asyncio.create_task(catalogue.follow(settings.registry_poll_s, stop))
         try:
             yield
         finally:
-            following.cancel()
-            with suppress(asyncio.CancelledError):
-                await following
+            stop.set()
+            await following
             await alerts.close()
             pool.close()
             await redis.aclose()

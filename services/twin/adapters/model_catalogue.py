@@ -6,6 +6,7 @@ loaded first and switched to afterwards, so that no request waits or fails.
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from anyio import CapacityLimiter, to_thread
@@ -127,10 +128,15 @@ class ModelCatalogue:
             if snapshot is not None:
                 self._snapshot = await self._prepare(snapshot)
 
-    async def follow(self, every_s: float) -> None:
-        """Refresh until cancelled; a reading that fails is counted and tried again."""
+    async def follow(self, every_s: float, stop: asyncio.Event) -> None:
+        """Refresh until told to stop; a reading that fails is counted and tried again.
+
+        Stopped by an event, because a cancelled task would leave its thread behind with a connection in its hands.
+        """
         while True:
-            await asyncio.sleep(every_s)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), every_s)
+                return
             try:
                 await self.refresh()
             except AppError as error:

@@ -149,7 +149,10 @@ class InputReader:
         values = [self._value(feature, inputs, pointer, faults, bad) for feature in self._features.values()]
         known = sorted(self._features)
         unknown = islice((name for name in inputs if name not in self._features), _MOST_UNKNOWN)
-        faults += [Fault(_pointer(pointer, name), f"{name!r} is not a feature", {"known": known}) for name in unknown]
+        faults += [
+            Fault(_pointer(pointer, name), f"{name!r} is not a feature", {"feature": name, "known": known})
+            for name in unknown
+        ]
         if faults:
             message = "the inputs are not what the model takes; every fault is listed"
             raise InputsInvalid(message, faults=[*faults, *bad])

@@ -2,7 +2,6 @@
 
 import csv
 import gzip
-import os
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +10,13 @@ from sklearn.ensemble import RandomForestRegressor
 
 from services.twin.library import Twin, package
 
-DATA = os.environ.get("FUTAGO_DATA")
 
-
-@pytest.mark.skipif(DATA is None, reason="FUTAGO_DATA names no folder with the public data sets")
 @pytest.mark.parametrize("interval", ["split", "normalized"])
 def test_ninety_percent_intervals_hold_ninety_percent_of_the_unseen_hours(
-    interval: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    interval: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("FUTAGO_HOME", str(tmp_path / "home"))
-    with gzip.open(Path(DATA or "") / "regression" / "ccpp.csv.gz", "rt", encoding="utf-8") as file:
+    with gzip.open(data / "regression" / "ccpp.csv.gz", "rt", encoding="utf-8") as file:
         names, *records = csv.reader(file)
     table = np.random.default_rng(0).permutation(np.array(records, np.float64))
     X, y, X_new, y_new = table[:5000, :4], table[:5000, 4], table[5000:, :4], table[5000:, 4]

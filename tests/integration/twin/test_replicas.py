@@ -120,3 +120,26 @@ async def test_publishing_one_version_from_two_replicas_at_once_succeeds_once_or
     assert {response.status_code for response in responses} == {201}
     clash = await asyncio.gather(*(publish(client, other) for client in replicas))
     assert {response.status_code for response in clash} == {409}
+
+
+async def test_a_replica_that_cannot_load_a_new_version_stays_with_the_former_one_until_it_can(
+    bench: Bench, replicas: list[httpx.AsyncClient]
+):
+    first, second = replicas
+    await publish(first, bench.archive())
+    await until(lambda: predicted(second), "1")
+    before = set((bench.folder / "store").rglob("*"))
+    await publish(first, bench.archive(version="2", trees=5))
+    (archive,) = [path for path in set((bench.folder / "store").rglob("*")) - before if path.is_file()]
+    content = archive.read_bytes()
+    archive.write_bytes(b"damaged")
+    await first.post(f"{API}/models/yield/activate", json={"version": "2"})
+
+    async def failures() -> str:
+        text = (await second.get("/metrics")).text
+        return str("futago_twin_registry_failures_total 0.0" not in text)
+
+    await until(failures, "True")
+    assert await predicted(second) == "1"
+    archive.write_bytes(content)
+    await until(lambda: predicted(second), "2")
