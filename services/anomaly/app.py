@@ -16,7 +16,7 @@ from services.anomaly.adapters.tables import HISTORY, SCRIPTS
 from services.anomaly.adapters.training_queue import QUEUE, JobTrainingQueue
 from services.anomaly.domain.catalogue import Catalogue
 from services.anomaly.domain.csv_table import TableLimits
-from services.anomaly.domain.scoring import ScoringDesk
+from services.anomaly.domain.scoring import CallLimits, ScoringDesk
 from services.anomaly.domain.threshold_desk import ThresholdDesk
 from services.anomaly.domain.training_requests import TrainingDesk
 from services.anomaly.domain.uploads import UploadDesk
@@ -71,10 +71,9 @@ def create_app(settings: AnomalySettings) -> ServiceApp:
         time_limit_s=settings.training_limit_s,
     )
     limits = TableLimits(settings.upload_limit_rows, settings.upload_limit_columns, settings.upload_limit_values)
-    scoring = ScoringDesk(
-        catalogue, workbench, alerts, score_metrics, clock=clock, limit_rows=settings.score_limit_rows
-    )
-    thresholds = ThresholdDesk(catalogue, workbench, clock=clock, limit_rows=settings.score_limit_rows)
+    call_limits = CallLimits(settings.score_limit_rows, settings.score_limit_values)
+    scoring = ScoringDesk(catalogue, workbench, alerts, score_metrics, clock=clock, limits=call_limits)
+    thresholds = ThresholdDesk(catalogue, workbench, clock=clock, limits=call_limits)
 
     async def database_answers() -> None:
         await to_thread.run_sync(_ask, engine)

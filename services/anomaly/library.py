@@ -54,7 +54,7 @@ class Detector:
         `auto`, `mahalanobis`, `pca`, `autoencoder` or `lstm_autoencoder`. `auto` chooses and says why on the card.
     threshold
         How the limit is set, as `{"method": name, setting: number}`: `margin` (`factor`), `percentile` (`q`), `sigma`
-        (`k`), `fpr` (`max_fpr`) or `value` (`value`). Left out, the kind's own.
+        (`k`), `fpr` (`max_fpr`), `pot` (`risk`) or `value` (`value`). Left out, the kind's own.
     on_epoch, should_stop
         Told after, and asked before, every epoch of a network.
     options

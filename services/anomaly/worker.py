@@ -27,13 +27,15 @@ from services.anomaly.training.pipeline import Hooks, TrainingSet, train
 from shared.clock import SystemClock, rfc3339
 from shared.errors import JSON
 from shared.jobs import JobContext, run_worker
-from shared.log import configure_logging
+from shared.log import configure_logging, get_logger
 from shared.onnx.signing import SigningKey
 from shared.startup import CannotStart, load_or_exit, refuse_to_start, run_checks, secret_file, writable_folder
 from shared.store import Store
 
 if TYPE_CHECKING:
     from services.anomaly.training.fit import Epoch
+
+log = get_logger(__name__)
 
 # Training is what takes time; reading before it and publishing after it are given the rest of the progress.
 _TRAINING_SHARE = 0.9
@@ -98,7 +100,7 @@ def train_detector(context: JobContext) -> Mapping[str, JSON]:
         try:
             return _publish(context, store, trained, wanted.name, key)
         except VersionTaken:
-            continue
+            log.info("version_taken", job=context.job_id, detector=wanted.name)
 
 
 def _publish(context: JobContext, store: Store, trained: Trained, name: str, key: SigningKey) -> Mapping[str, JSON]:

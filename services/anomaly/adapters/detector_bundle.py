@@ -92,7 +92,7 @@ def read_detector(bundle: Bundle) -> ServedDetector:
         columns=columns,
         scorer=Scorer(model, Head(smoothing_rows, arrays["centre"], arrays["transform"])),
         held_out=HeldOut(
-            arrays["held_out"], smoothing_rows, warmup_rows, Fields(card.mapping("blocks"), "card.blocks").whole("rows")
+            arrays["held_out"], warmup_rows, Fields(card.mapping("blocks"), "card.blocks").whole("rows")
         ),
         threshold=Threshold(threshold.number("value"), threshold.mapping("rule"), threshold.mapping("evidence")),
         card={**manifest.card, "created_at": manifest.created_at},

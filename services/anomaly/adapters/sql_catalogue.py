@@ -168,9 +168,13 @@ def _write_cursor(name: str) -> str:
 
 def _read_cursor(cursor: str) -> str:
     try:
-        return base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
+        name = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
     except (ValueError, binascii.Error) as error:
         raise CursorInvalid from error
+    # No name holds a control character, and PostgreSQL takes no text with a zero in it.
+    if not name.isprintable():
+        raise CursorInvalid
+    return name
 
 
 def _to_ms(moment: datetime) -> int:

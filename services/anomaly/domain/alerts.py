@@ -34,7 +34,8 @@ def alerts_of(
     """One alert for each episode, at most `ALERT_LIMIT`.
 
     The same episode scored again gives the same key, so a list keeps it once: it is known by the time of its first
-    row, or where no times are given by that row's values.
+    row, or where no times are given by that row's values. An episode that has begun before the first scored row is
+    known as ongoing: a caller that sends the newest rows again and again would otherwise see it begin anew each time.
 
     Parameters
     ----------
@@ -67,7 +68,10 @@ def _alert(
     now: datetime,
     alert_id: str,
 ) -> Alert:
-    start = _fingerprint(rows[episode.start]) if times is None else rfc3339(times[episode.start])
+    if episode.start == 0 or np.isnan(detection.scores[episode.start - 1]):
+        start = "ongoing"
+    else:
+        start = _fingerprint(rows[episode.start]) if times is None else rfc3339(times[episode.start])
     severity = float(detection.severity[episode.peak])
     leading = leading_sensors(detector, detection, episode)
     where = f" at {asset}" if asset else ""

@@ -16,6 +16,8 @@ from shared.errors import JSON, AppError, Kind
 LIMIT_SHARE = 0.3
 # Of the rows before, a fifth decides when training stops.
 STOP_SHARE = 0.2
+# With fewer rows, that fifth is none.
+_LEAST_ROWS_TO_STOP = 7
 
 
 class TooFewRows(AppError):
@@ -62,29 +64,31 @@ class Blocks:
         }
 
 
-def divide(rows: int, *, warmup_rows: int, spacing_rows: int, stops_early: bool) -> Blocks:
+def divide(rows: int, *, warmup_rows: int, least_scored_rows: int, stops_early: bool) -> Blocks:
     """Divide `rows` rows of training data.
 
     Parameters
     ----------
     warmup_rows
         Rows before a row that its score depends on.
-    spacing_rows
-        Rows that must lie between two scores before they share no reading; the limit block scores at least as many.
+    least_scored_rows
+        Fewest rows of the limit block that must be scored.
     stops_early
         Whether training watches a block of its own.
 
     Raises
     ------
     TooFewRows
-        If the limit block would be shorter than one warm-up and one spacing.
+        If the limit block would be too short for the warm-up and these rows, or the stop block empty.
 
     Examples
     --------
-    >>> divide(400, warmup_rows=78, spacing_rows=30, stops_early=True)
+    >>> divide(400, warmup_rows=78, least_scored_rows=30, stops_early=True)
     Blocks(fit_end=224, limit_start=280, first_scored=358, rows=400)
     """
-    needed = rows_for(held_out_rows=spacing_rows, warmup_rows=warmup_rows)
+    needed = rows_for(held_out_rows=least_scored_rows, warmup_rows=warmup_rows)
+    if stops_early:
+        needed = max(needed, _LEAST_ROWS_TO_STOP)
     if rows < needed:
         raise TooFewRows("this detector", rows=rows, rows_needed=needed)
     limit_start = rows - math.floor(rows * LIMIT_SHARE)

@@ -8,9 +8,9 @@ from services.anomaly.domain.detection import ResidualModel, Scorer, residuals
 from services.anomaly.domain.options import HeadKind, MahalanobisOptions, NetworkOptions, Options, PcaOptions
 from services.anomaly.domain.scores import Head, error_head, score
 from services.anomaly.domain.statistical import mahalanobis_head, pca_head
-from services.anomaly.domain.thresholds import HeldOut, Margin, UnlabelledRule
+from services.anomaly.domain.thresholds import HeldOut, Margin
 
-# Factors for squared scores over the highest held-out one, the same for every plant. On 23 pump runs (SKAB, one detector
+# Factors for squared scores over the highest held-out one, the same for every plant. On 23 pump runs (SKAB, a detector
 # a run, rows pooled) F1 of the Mahalanobis detector is flat from 2 to 4, at 0.82, while false alarms fall from 32 to
 # 15 %: 4 is the quiet end. A raw error spreads far more within normal rows, and its maximum is margin enough.
 _SMOOTHED_FACTOR = 4.0
@@ -25,7 +25,7 @@ class Calibrated:
     held_out: HeldOut
 
 
-def default_rule(options: Options) -> UnlabelledRule:
+def default_rule(options: Options) -> Margin:
     """The limit of a detector nobody chose a limit for."""
     raw = isinstance(options, NetworkOptions) and options.head is HeadKind.ERROR
     return Margin(_RAW_FACTOR if raw else _SMOOTHED_FACTOR)
@@ -50,7 +50,7 @@ def calibrate(model: ResidualModel, rows: Floats, blocks: Blocks, options: Optio
     head = _head(residuals(model, rows[: blocks.limit_start]), options)
     scorer = Scorer(model, head)
     held_out = score(scorer.contributions(rows[blocks.limit_start :]))
-    return Calibrated(scorer, HeldOut(held_out, head.smoothing_rows, scorer.warmup_rows, len(rows)))
+    return Calibrated(scorer, HeldOut(held_out, scorer.warmup_rows, len(rows)))
 
 
 def _head(normal: Floats, options: Options) -> Head:

@@ -10,7 +10,7 @@ from typing import TextIO
 
 import numpy as np
 
-from services.anomaly.domain.rows import FAULT_LIMIT, RowsRefused, check_columns
+from services.anomaly.domain.rows import FAULT_LIMIT, RowsRefused, check_columns, in_calendar
 from services.anomaly.domain.training_requests import Table
 from shared.errors import AppError, Fault, Kind
 
@@ -134,6 +134,8 @@ def _read_time(cell: str, number: int, times: list[datetime], faults: list[Fault
         faults.append(Fault(f"/line/{number}", "the time is not ISO 8601"))
         return
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    if not in_calendar(moment):
+        faults.append(Fault(f"/line/{number}", "the time is outside the years 1 to 9999 of UTC"))
     if times and moment <= times[-1]:
         faults.append(Fault(f"/line/{number}", "the time is not later than the one before"))
     times.append(moment)

@@ -79,7 +79,7 @@ class Roc:
 
     def __post_init__(self) -> None:
         if self.cost_ratio is not None and not 0.0 < self.cost_ratio < 1e9:
-            fault = Fault("/threshold/cost_ratio", "the cost of a miss over that of a false alarm is above 0")
+            fault = Fault("/cost_ratio", "the cost of a miss over that of a false alarm is above 0")
             raise RuleRefused("the threshold method 'roc' cannot use this cost ratio", faults=[fault])
 
     def settle(self, labelled: Labelled) -> Threshold:
@@ -115,7 +115,7 @@ class RecallFloor:
 
     def __post_init__(self) -> None:
         if not 0.0 < self.min_recall <= 1.0:
-            fault = Fault("/threshold/min_recall", "the share of anomalous rows to find is above 0 and at most 1")
+            fault = Fault("/min_recall", "the share of anomalous rows to find is above 0 and at most 1")
             raise RuleRefused("the threshold method 'recall' cannot use this share", faults=[fault])
 
     def settle(self, labelled: Labelled) -> Threshold:

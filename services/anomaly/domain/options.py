@@ -1,6 +1,5 @@
 """The kinds of detector there are, and every setting of each with its default and its bounds."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
@@ -194,8 +193,10 @@ def parse_options(kind: str, values: Mapping[str, JSON]) -> Options:
         if name not in known
     ]
     parsed: dict[str, object] = {}
-    for name in known.keys() & given.keys():
-        value, metadata = given[name], known[name].metadata
+    for name, value in given.items():
+        if name not in known:
+            continue
+        metadata = known[name].metadata
         if name == "head":
             if value in set(HeadKind):
                 parsed[name] = HeadKind(str(value))
@@ -218,6 +219,6 @@ def options_json(options: Options) -> dict[str, JSON]:
 
 
 def _fits(value: JSON, wanted: object, low: float, high: float) -> bool:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     return (wanted is float or isinstance(value, int)) and low <= value <= high

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import islice, pairwise
 
 import numpy as np
@@ -14,6 +14,8 @@ from shared.errors import AppError, Fault, Kind
 FAULT_LIMIT = 20
 # A reading beyond this is no measurement, and its square would no longer be a number.
 _LARGEST = 1e30
+# With another zone than UTC a time can lie outside these, and has no name in UTC.
+_FIRST_MOMENT, _LAST_MOMENT = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 class RowsRefused(AppError):
@@ -50,7 +52,7 @@ def rows_from_array(rows: ArrayLike, *, what: str = "rows") -> Floats:
     """
     try:
         array = np.ascontiguousarray(rows, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise RowsRefused(f"the {what} are no table of numbers: {error}") from error
     if array.ndim != 2 or array.shape[1] == 0:
         raise RowsRefused(f"the {what} must have two dimensions and a column, not the shape {array.shape}")
@@ -114,12 +116,23 @@ def check_times(times: Sequence[datetime], rows: int, *, pointer: str = "/timest
         raise RowsRefused("one time a row is needed", faults=[Fault(pointer, f"{len(times)} times for {rows} rows")])
     naive = [Fault(f"{pointer}/{i}", "a time needs its zone") for i, time in enumerate(times) if time.tzinfo is None]
     _refuse(naive, "the times cannot be used")
+    outside = [
+        Fault(f"{pointer}/{i}", "outside the years 1 to 9999 of UTC")
+        for i, time in enumerate(times)
+        if not in_calendar(time)
+    ]
+    _refuse(outside, "the times cannot be used")
     late = [
         Fault(f"{pointer}/{i + 1}", "not later than the time before")
         for i, (before, after) in enumerate(pairwise(times))
         if after <= before
     ]
     _refuse(late, "the times do not increase")
+
+
+def in_calendar(time: datetime) -> bool:
+    """Whether an aware time can be told in UTC."""
+    return _FIRST_MOMENT <= time <= _LAST_MOMENT
 
 
 def _row_faults(rows: Sequence[Sequence[float | None]], columns: int, pointer: str) -> Iterator[Fault]:

@@ -10,6 +10,8 @@ from services.anomaly.domain.arrays import Floats
 _CONSTANT_SHARE = 0.01
 # Below this share of its value, a spread is rounding, not movement (double precision carries 16 digits).
 _ROUNDING_SHARE = 1e-12
+# No reading is this small in any unit, as none is above 1e30: between the two, squares of scaled readings stay numbers.
+_LEAST_SPREAD = 1e-30
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +50,9 @@ def fit_scaling(rows: Floats) -> Scaling:
     """
     mean = rows.mean(axis=0)
     spread = rows.std(axis=0)
-    still = spread <= _ROUNDING_SHARE * np.abs(mean)
-    stand_in = np.where(mean == 0.0, 1.0, _CONSTANT_SHARE * np.abs(mean))
+    still = spread <= np.maximum(_ROUNDING_SHARE * np.abs(mean), _LEAST_SPREAD)
+    share = _CONSTANT_SHARE * np.abs(mean)
+    stand_in = np.where(share > _LEAST_SPREAD, share, 1.0)
     return Scaling(mean, np.where(still, stand_in, spread), tuple(int(i) for i in np.flatnonzero(still)))
 
 

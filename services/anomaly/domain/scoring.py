@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Protocol
 from uuid import uuid4
 
@@ -49,8 +49,29 @@ class ScoreInput:
 
 
 @dataclass(frozen=True, slots=True)
+class CallLimits:
+    """What one call may bring, context included; `values` counts rows times columns."""
+
+    rows: int
+    values: int
+
+    def check(self, given: ScoreInput) -> None:
+        """Refuse a call that brings more.
+
+        Raises
+        ------
+        TooManyRows
+            With the number of such rows that would be taken.
+        """
+        count = len(given.rows) + len(given.context)
+        limit = min(self.rows, self.values // max(len(given.columns), 1))
+        if count > limit:
+            raise TooManyRows(count, limit)
+
+
+@dataclass(frozen=True, slots=True)
 class Scored:
-    """What was found, by which version."""
+    """What was found, by which version; times are in UTC."""
 
     ready: Ready
     detection: Detection
@@ -74,8 +95,8 @@ class ScoringDesk:
 
     Parameters
     ----------
-    limit_rows
-        Rows, context included, of one call.
+    limits
+        Of one call.
     """
 
     def __init__(
@@ -86,14 +107,14 @@ class ScoringDesk:
         observer: ScoreObserver,
         *,
         clock: Clock,
-        limit_rows: int,
+        limits: CallLimits,
     ) -> None:
         self._catalogue = catalogue
         self._workbench = workbench
         self._alerts = alerts
         self._observer = observer
         self._clock = clock
-        self._limit_rows = limit_rows
+        self._limits = limits
 
     async def score(self, name: str, given: ScoreInput, *, asset: str | None) -> Scored:
         """Score rows and raise one alert for each run of anomalous ones.
@@ -120,7 +141,7 @@ class ScoringDesk:
                 scored.ready.detector,
                 scored.detection,
                 rows=given.rows,
-                times=given.times,
+                times=scored.times,
                 asset=asset,
                 now=self._clock.now(),
                 new_id=lambda: uuid4().hex,
@@ -129,12 +150,11 @@ class ScoringDesk:
         return scored
 
     def _score(self, name: str, given: ScoreInput) -> Scored:
-        count = len(given.rows) + len(given.context)
-        if count > self._limit_rows:
-            raise TooManyRows(count, self._limit_rows)
+        self._limits.check(given)
         ready = self._catalogue.ready(name)
         rows, context = read_rows(ready, given)
-        return Scored(ready, ready.detector.detect(rows, ready.threshold.value, context), given.times)
+        times = None if given.times is None else [time.astimezone(UTC) for time in given.times]
+        return Scored(ready, ready.detector.detect(rows, ready.threshold.value, context), times)
 
 
 def read_rows(ready: Ready, given: ScoreInput) -> tuple[Floats, Floats]:

@@ -6,7 +6,7 @@ import numpy as np
 
 from services.anomaly.domain.catalogue import Catalogue, Ready
 from services.anomaly.domain.labelled_thresholds import Labelled, LabelledRule
-from services.anomaly.domain.scoring import ScoreInput, TooManyRows, read_rows
+from services.anomaly.domain.scoring import CallLimits, ScoreInput, read_rows
 from services.anomaly.domain.threshold_rules import read_rule
 from services.anomaly.domain.thresholds import RuleRefused, Threshold
 from services.anomaly.domain.workbench import Workbench
@@ -19,15 +19,15 @@ class ThresholdDesk:
 
     Parameters
     ----------
-    limit_rows
-        Labelled rows, context included, of one call.
+    limits
+        Of the labelled rows of one call.
     """
 
-    def __init__(self, catalogue: Catalogue, workbench: Workbench, *, clock: Clock, limit_rows: int) -> None:
+    def __init__(self, catalogue: Catalogue, workbench: Workbench, *, clock: Clock, limits: CallLimits) -> None:
         self._catalogue = catalogue
         self._workbench = workbench
         self._clock = clock
-        self._limit_rows = limit_rows
+        self._limits = limits
 
     async def set(
         self,
@@ -87,9 +87,7 @@ class ThresholdDesk:
         if len(labels) != len(given.rows):
             fault = Fault("/labels", f"{len(labels)} labels for {len(given.rows)} rows")
             raise RuleRefused("one label a row is needed", faults=[fault])
-        count = len(given.rows) + len(given.context)
-        if count > self._limit_rows:
-            raise TooManyRows(count, self._limit_rows)
+        self._limits.check(given)
         rows, context = read_rows(ready, given)
         scores = ready.detector.detect(rows, ready.threshold.value, context).scores
         known = np.isfinite(scores)

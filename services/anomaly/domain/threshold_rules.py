@@ -1,10 +1,11 @@
 """The threshold rules by name, and their reading from plain values."""
 
-import math
+import sys
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TypeAlias
 
+from services.anomaly.domain.extreme_threshold import PeaksOverThreshold
 from services.anomaly.domain.labelled_thresholds import BestF1, LabelledRule, RecallFloor, Roc
 from services.anomaly.domain.thresholds import (
     FalsePositiveRate,
@@ -12,15 +13,16 @@ from services.anomaly.domain.thresholds import (
     Percentile,
     RuleRefused,
     Sigma,
-    UnlabelledRule,
     Value,
 )
 from shared.errors import JSON, Fault
 
+UnlabelledRule: TypeAlias = Margin | Percentile | Sigma | FalsePositiveRate | PeaksOverThreshold | Value
 Rule: TypeAlias = UnlabelledRule | LabelledRule
 
 _RULES: Mapping[str, type[Rule]] = {
-    rule.method: rule for rule in (Margin, Percentile, Sigma, FalsePositiveRate, Value, Roc, BestF1, RecallFloor)
+    rule.method: rule
+    for rule in (Margin, Percentile, Sigma, FalsePositiveRate, PeaksOverThreshold, Value, Roc, BestF1, RecallFloor)
 }
 
 
@@ -30,7 +32,8 @@ def read_rule(document: Mapping[str, JSON]) -> Rule:
     Raises
     ------
     RuleRefused
-        If the method is unknown (the message lists those there are), or a setting is unknown, missing or out of range.
+        If the method is unknown (the message lists those there are), or a setting is unknown, missing or out of range;
+        pointers go into the document.
 
     Examples
     --------
@@ -39,18 +42,18 @@ def read_rule(document: Mapping[str, JSON]) -> Rule:
     """
     method = document.get("method")
     if not isinstance(method, str) or method not in _RULES:
-        fault = Fault("/threshold/method", f"one of {', '.join(_RULES)}", {"available": list(_RULES)})
+        fault = Fault("/method", f"one of {', '.join(_RULES)}", {"available": list(_RULES)})
         raise RuleRefused(f"there is no threshold method {method!r}", faults=[fault])
     rule = _RULES[method]
     known = {field.name for field in fields(rule)}
     settings = {name: value for name, value in document.items() if name != "method" and value is not None}
     faults = [
-        Fault(f"/threshold/{name}", "a finite number" if name in known else f"{method} has no such setting")
+        Fault(f"/{name}", "a finite number" if name in known else f"{method} has no such setting")
         for name, value in settings.items()
         if name not in known or not _is_number(value)
     ]
     if rule is Value and "value" not in settings:
-        faults.append(Fault("/threshold/value", "the limit is missing"))
+        faults.append(Fault("/value", "the limit is missing"))
     if faults:
         raise RuleRefused(f"the threshold method {method!r} cannot be set like this", faults=faults)
     return rule(**{name: float(value) for name, value in settings.items() if isinstance(value, int | float)})
@@ -62,9 +65,13 @@ def read_unlabelled_rule(document: Mapping[str, JSON]) -> UnlabelledRule:
     Raises
     ------
     RuleRefused
-        As `read_rule`, and if the method works on labels.
+        As `read_rule`, and if the method works on labels; pointers go into a wish that has the rule as `threshold`.
     """
-    rule = read_rule(document)
+    try:
+        rule = read_rule(document)
+    except RuleRefused as refusal:
+        faults = [replace(fault, pointer=f"/threshold{fault.pointer}") for fault in refusal.faults]
+        raise RuleRefused(refusal.message, faults=faults) from refusal
     if isinstance(rule, LabelledRule):
         fault = Fault("/threshold/method", "set it later, with labelled rows; a training has none")
         raise RuleRefused(f"the threshold method {rule.method!r} needs labels", faults=[fault])
@@ -72,4 +79,5 @@ def read_unlabelled_rule(document: Mapping[str, JSON]) -> UnlabelledRule:
 
 
 def _is_number(value: JSON) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    # Compared, not converted: a whole number can be too large to become a float.
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max

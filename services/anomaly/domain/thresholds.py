@@ -8,7 +8,7 @@ that the data cannot support.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, TypeAlias
+from typing import ClassVar
 
 import numpy as np
 
@@ -59,18 +59,20 @@ class HeldOut:
     ----------
     scores
         `(n,)` in time order.
-    spacing_rows
-        Rows after which two scores share no raw reading.
     warmup_rows
-        Rows of the block that could not be counted.
+        Rows before a row that its score depends on; as many of the block could not be counted.
     training_rows
         Rows of the whole training set, for messages.
     """
 
     scores: Floats
-    spacing_rows: int
     warmup_rows: int
     training_rows: int
+
+    @property
+    def spacing_rows(self) -> int:
+        """Rows after which two scores share no raw reading, neither in their windows nor in their means."""
+        return self.warmup_rows + 1
 
     @property
     def independent(self) -> int:
@@ -118,7 +120,7 @@ class Margin:
     factor: float = 4.0
 
     def __post_init__(self) -> None:
-        _check(self.method, "factor", self.factor, 0.0, 1e6)
+        check_setting(self.method, "factor", self.factor, 0.0, 1e6)
 
     @property
     def independent_needed(self) -> int:
@@ -144,7 +146,7 @@ class Percentile:
     q: float = 95.0
 
     def __post_init__(self) -> None:
-        _check(self.method, "q", self.q, 0.0, 100.0)
+        check_setting(self.method, "q", self.q, 0.0, 100.0)
 
     @property
     def independent_needed(self) -> int:
@@ -177,7 +179,7 @@ class Sigma:
     k: float = 3.0
 
     def __post_init__(self) -> None:
-        _check(self.method, "k", self.k, 0.0, 100.0)
+        check_setting(self.method, "k", self.k, 0.0, 100.0)
 
     @property
     def independent_needed(self) -> int:
@@ -213,7 +215,8 @@ class FalsePositiveRate:
     max_fpr: float = 0.05
 
     def __post_init__(self) -> None:
-        _check(self.method, "max_fpr", self.max_fpr, 0.0, 1.0)
+        # A smaller rate needs more rows than any plant has.
+        check_setting(self.method, "max_fpr", self.max_fpr, 1e-9, 1.0)
 
     @property
     def independent_needed(self) -> int:
@@ -248,7 +251,7 @@ class Value:
     method: ClassVar[str] = "value"
 
     def __post_init__(self) -> None:
-        _check(self.method, "value", self.value, 0.0, 1e300)
+        check_setting(self.method, "value", self.value, 0.0, 1e300)
 
     @property
     def independent_needed(self) -> int:
@@ -259,9 +262,6 @@ class Value:
         """Take the limit and state what held-out rows say of it."""
         evidence = {**held_out.evidence(), "held_out_fpr": float((held_out.scores > self.value).mean())}
         return Threshold(self.value, {"method": self.method, "value": self.value}, evidence)
-
-
-UnlabelledRule: TypeAlias = Margin | Percentile | Sigma | FalsePositiveRate | Value
 
 
 def _tolerance_rank(n: int, level: float) -> int:
@@ -278,7 +278,8 @@ def _positive(value: float) -> float:
     return max(value, float(np.finfo(np.float32).eps))
 
 
-def _check(method: str, name: str, value: float, low: float, high: float) -> None:
+def check_setting(method: str, name: str, value: float, low: float, high: float) -> None:
+    """Refuse a setting outside its bounds, both excluded."""
     if not low < value < high:
-        fault = Fault(f"/threshold/{name}", f"{name} lies between {low:g} and {high:g}, both excluded")
+        fault = Fault(f"/{name}", f"{name} lies between {low:g} and {high:g}, both excluded")
         raise RuleRefused(f"the threshold method {method!r} cannot use {name} = {value:g}", faults=[fault])

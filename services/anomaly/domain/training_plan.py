@@ -14,8 +14,7 @@ from services.anomaly.domain.options import (
     PcaOptions,
     parse_options,
 )
-from services.anomaly.domain.threshold_rules import read_unlabelled_rule
-from services.anomaly.domain.thresholds import UnlabelledRule
+from services.anomaly.domain.threshold_rules import UnlabelledRule, read_unlabelled_rule
 from shared.errors import JSON
 
 
@@ -58,14 +57,16 @@ def plan_training(
     rule = default_rule(chosen) if threshold is None else read_unlabelled_rule(threshold)
     window_rows = chosen.window_rows if isinstance(chosen, LstmAutoencoderOptions) else 1
     smoothing = smoothing_rows(chosen)
+    warmup_rows = window_rows + smoothing - 2
     blocks = divide(
         rows,
-        warmup_rows=window_rows + smoothing - 2,
-        spacing_rows=smoothing,
+        warmup_rows=warmup_rows,
+        least_scored_rows=smoothing,
         stops_early=not isinstance(chosen, MahalanobisOptions | PcaOptions),
     )
-    if max(blocks.held_out_rows // smoothing, 1) < rule.independent_needed:
-        held_out = rule.independent_needed * smoothing
-        needed = rows_for(held_out_rows=held_out, warmup_rows=window_rows + smoothing - 2)
+    spacing_rows = warmup_rows + 1
+    if max(blocks.held_out_rows // spacing_rows, 1) < rule.independent_needed:
+        held_out = rule.independent_needed * spacing_rows
+        needed = rows_for(held_out_rows=held_out, warmup_rows=warmup_rows)
         raise TooFewRows(f"the threshold method {rule.method!r}", rows=rows, rows_needed=needed)
     return TrainingPlan(chosen, AUTO_REASON if kind == AUTO else None, rule, window_rows, blocks)

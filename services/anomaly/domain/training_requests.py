@@ -121,6 +121,10 @@ class TrainingDesk:
         if unknown:
             faults = [Fault(f"/training/units/{name}", "there is no such column") for name in unknown]
             raise RowsRefused("a unit was given for something that is no column", faults=faults)
+        unprintable = [name for name, unit in wanted.units.items() if not unit.isprintable() or unit != unit.strip()]
+        if unprintable:
+            faults = [Fault(f"/training/units/{name}", "printable characters only") for name in unprintable]
+            raise RowsRefused("a unit cannot be written like this", faults=faults)
         plan_training(wanted.kind, wanted.options, wanted.threshold, rows=kept.rows)
         payload: dict[str, JSON] = {
             "name": wanted.name,
@@ -138,6 +142,9 @@ class TrainingDesk:
             fault = Fault("/training", "either rows or upload_id")
             raise RowsRefused("training rows come in the request or from an upload", faults=[fault])
         if wanted.upload_id is not None:
+            if wanted.timestamps is not None:
+                fault = Fault("/training/timestamps", "an upload has its own times; leave these out")
+                raise RowsRefused("timestamps belong to rows in the request", faults=[fault])
             kept = self._tables.upload(wanted.upload_id)
             columns = list(wanted.columns or kept.columns)
             check_columns(columns, pointer="/training/columns")

@@ -14,13 +14,12 @@ from services.anomaly.domain.threshold_desk import ThresholdDesk
 from services.anomaly.domain.thresholds import RuleRefused
 from services.anomaly.domain.training_requests import TrainingDesk, UploadMissing
 from services.anomaly.domain.workbench import Overloaded
-from services.anomaly.schemas import (
+from services.anomaly.schemas.requests import DetectorRequest, ThresholdRequest
+from services.anomaly.schemas.responses import (
     DetectorList,
-    DetectorRequest,
     DetectorResponse,
     JobResponse,
     StatusResponse,
-    ThresholdRequest,
     ThresholdResponse,
 )
 from shared.contracts.job import IdempotencyConflict, QueueUnavailable

@@ -10,7 +10,7 @@ from services.anomaly.domain.csv_table import UploadTooLarge
 from services.anomaly.domain.rows import RowsRefused
 from services.anomaly.domain.uploads import UploadDesk, UploadUnsupported
 from services.anomaly.domain.workbench import Overloaded
-from services.anomaly.schemas import UploadResponse
+from services.anomaly.schemas.responses import UploadResponse
 from shared.errors import Fault
 from shared.http.dependencies import NotAllowed, require, use
 from shared.http.problems import responses

@@ -35,7 +35,8 @@ _EXPECTED_WARNINGS = (
 class ParityFailed(AppError):
     """The exported graph computes something else than the network it was made from."""
 
-    kind, code = Kind.UNAVAILABLE, "anomaly.parity_failed"
+    # Not a passing fault: trying again would export the same.
+    kind, code = Kind.INVALID, "anomaly.parity_failed"
 
 
 class ResidualNetwork(nn.Module):

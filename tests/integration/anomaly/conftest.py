@@ -1,6 +1,6 @@
 """An anomaly service of the test's own on real SQLite and Valkey."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from services.anomaly.adapters.tables import HISTORY, SCRIPTS
 from services.anomaly.settings import AnomalySettings
 from shared.clock import SystemClock
-from shared.database import migrate
+from shared.database import migrate, open_engine
 from shared.internal_token import InternalTokenSigner
 from shared.jobs import migrate_jobs
 from shared.jwt import TokenSigner
@@ -20,7 +20,7 @@ from tests.integration.anomaly.site import COLUMNS, Site, plant, serving
 
 
 @pytest.fixture
-def site(tmp_path: Path, sqlite_url: str, redis_url: str, make_key_pair: Callable[[], Any]) -> Site:
+def site(tmp_path: Path, sqlite_url: str, redis_url: str, make_key_pair: Callable[[], Any]) -> Iterator[Site]:
     migrate_jobs(sqlite_url)
     migrate(sqlite_url, HISTORY, SCRIPTS)
     keys = make_key_pair()
@@ -37,9 +37,10 @@ def site(tmp_path: Path, sqlite_url: str, redis_url: str, make_key_pair: Callabl
         drain_s=0,
         score_limit_rows=2000,
     )
-    return Site(
-        tmp_path, sqlite_url, redis_url, settings, InternalTokenSigner(TokenSigner(keys.private), SystemClock())
-    )
+    engine = open_engine(sqlite_url)
+    signer = InternalTokenSigner(TokenSigner(keys.private), SystemClock())
+    yield Site(tmp_path, sqlite_url, redis_url, engine, settings, signer)
+    engine.dispose()
 
 
 @pytest.fixture

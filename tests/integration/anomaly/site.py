@@ -11,13 +11,13 @@ from pathlib import Path
 
 import httpx
 import numpy as np
+from sqlalchemy import Engine
 
 from services.anomaly.app import create_app
 from services.anomaly.settings import AnomalySettings
 from services.anomaly.worker import train_detector
 from shared.clock import SystemClock
 from shared.contracts.job import Job
-from shared.database import open_engine
 from shared.errors import JSON
 from shared.internal_token import HEADER, InternalTokenSigner
 from shared.jobs import JobContext, JobStore
@@ -43,12 +43,13 @@ class Site:
     folder: Path
     database_url: str
     redis_url: str
+    engine: Engine
     settings: AnomalySettings
     signer: InternalTokenSigner
 
     @property
     def jobs(self) -> JobStore:
-        return JobStore(open_engine(self.database_url), SystemClock())
+        return JobStore(self.engine, SystemClock())
 
     def headers(self, role: Role = Role.ENGINEER, *, assets: tuple[str, ...] = ()) -> dict[str, str]:
         """What the gateway would send along for a caller of this role."""
@@ -57,8 +58,8 @@ class Site:
 
     def train_now(self, job_id: str) -> Mapping[str, JSON]:
         """Do the job in this process, as the child of a worker would."""
-        engine, clock = open_engine(self.database_url), SystemClock()
-        attempts = Attempts(engine, clock)
+        clock = SystemClock()
+        attempts = Attempts(self.engine, clock)
         attempt = attempts.claim(job_id, "test")
         assert attempt is not None
         place: dict[str, JSON] = {
@@ -66,7 +67,7 @@ class Site:
             "cache_dir": str(self.folder / "worker-cache"),
             "signing_key_file": str(self.folder / "signing.pem"),
         }
-        return train_detector(JobContext(attempt, attempts, options=place, engine=engine, clock=clock))
+        return train_detector(JobContext(attempt, attempts, options=place, engine=self.engine, clock=clock))
 
     def wait_for(self, job_id: str) -> Job:
         """The job once it has ended."""

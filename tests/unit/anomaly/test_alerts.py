@@ -54,10 +54,16 @@ def test_ten_times_the_limit_is_critical(peak: float, severity: Severity):
 
 @pytest.mark.parametrize("timed", [True, False])
 def test_same_episode_has_the_same_key_and_another_asset_or_time_has_not(timed: bool):
-    key = alerts([2.0], asset="a", timed=timed)[0].dedup_key
-    assert alerts([2.0], asset="a", timed=timed)[0].dedup_key == key
-    assert alerts([2.0], asset="b", timed=timed)[0].dedup_key != key
-    assert alerts([2.0], asset="a", timed=timed, shift=1)[0].dedup_key != key
+    key = alerts([0.0, 2.0], asset="a", timed=timed)[0].dedup_key
+    assert alerts([0.0, 2.0, 3.0], asset="a", timed=timed)[0].dedup_key == key
+    assert alerts([0.0, 2.0], asset="b", timed=timed)[0].dedup_key != key
+    assert alerts([0.0, 2.0], asset="a", timed=timed, shift=1)[0].dedup_key != key
+
+
+@pytest.mark.parametrize("scores", [[2.0, 2.0], [float("nan"), 2.0]])
+def test_episode_that_began_earlier_keeps_its_key_while_the_newest_rows_are_sent_again(scores: list[float]):
+    keys = {alerts(scores, timed=True, shift=shift)[0].dedup_key for shift in range(5)}
+    assert len(keys) == 1
 
 
 def test_alert_happened_when_its_first_row_was_measured():

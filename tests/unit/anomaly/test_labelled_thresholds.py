@@ -66,15 +66,15 @@ def test_rule_is_read_from_plain_values(document: dict[str, JSON], rule: Rule):
 @pytest.mark.parametrize(
     ("document", "pointers"),
     [
-        ({}, ["/threshold/method"]),
-        ({"method": "magic"}, ["/threshold/method"]),
-        ({"method": "sigma", "q": 3}, ["/threshold/q"]),
-        ({"method": "sigma", "k": "3"}, ["/threshold/k"]),
-        ({"method": "sigma", "k": True}, ["/threshold/k"]),
-        ({"method": "value"}, ["/threshold/value"]),
-        ({"method": "percentile", "q": float("nan")}, ["/threshold/q"]),
-        ({"method": "percentile", "q": 200}, ["/threshold/q"]),
-        ({"method": "recall", "min_recall": 0}, ["/threshold/min_recall"]),
+        ({}, ["/method"]),
+        ({"method": "magic"}, ["/method"]),
+        ({"method": "sigma", "q": 3}, ["/q"]),
+        ({"method": "sigma", "k": "3"}, ["/k"]),
+        ({"method": "sigma", "k": True}, ["/k"]),
+        ({"method": "value"}, ["/value"]),
+        ({"method": "percentile", "q": float("nan")}, ["/q"]),
+        ({"method": "percentile", "q": 200}, ["/q"]),
+        ({"method": "recall", "min_recall": 0}, ["/min_recall"]),
     ],
 )
 def test_rule_that_cannot_be_read_names_the_field(document: dict[str, JSON], pointers: list[str]):

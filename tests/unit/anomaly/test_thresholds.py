@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from services.anomaly.domain.blocks import TooFewRows
+from services.anomaly.domain.extreme_threshold import PeaksOverThreshold
+from services.anomaly.domain.threshold_rules import UnlabelledRule
 from services.anomaly.domain.thresholds import (
     FalsePositiveRate,
     HeldOut,
@@ -11,13 +13,12 @@ from services.anomaly.domain.thresholds import (
     Percentile,
     RuleRefused,
     Sigma,
-    UnlabelledRule,
     Value,
 )
 
 
-def held_out(scores: np.ndarray, *, spacing_rows: int = 1, warmup_rows: int = 0) -> HeldOut:
-    return HeldOut(scores, spacing_rows, warmup_rows, training_rows=1000)
+def held_out(scores: np.ndarray, *, spacing_rows: int = 1) -> HeldOut:
+    return HeldOut(scores, warmup_rows=spacing_rows - 1, training_rows=1000)
 
 
 def test_margin_is_a_multiple_of_the_highest_held_out_score():
@@ -54,13 +55,19 @@ def test_false_positive_rate_is_kept_by_nine_training_sets_of_ten():
 
 @pytest.mark.parametrize(
     ("rule", "independent"),
-    [(Percentile(q=95.0), 19), (Percentile(q=99.0), 99), (FalsePositiveRate(max_fpr=0.05), 45), (Sigma(k=3.0), 20)],
+    [
+        (Percentile(q=95.0), 19),
+        (Percentile(q=99.0), 99),
+        (FalsePositiveRate(max_fpr=0.05), 45),
+        (Sigma(k=3.0), 20),
+        (PeaksOverThreshold(), 100),
+    ],
 )
 def test_rule_is_refused_just_below_the_rows_it_needs_and_says_how_many(rule: UnlabelledRule, independent: int):
     enough = np.arange(1.0, independent * 30 + 1)
     rule.settle(held_out(enough, spacing_rows=30))
     with pytest.raises(TooFewRows) as refusal:
-        rule.settle(held_out(enough[:-1], spacing_rows=30, warmup_rows=29))
+        rule.settle(held_out(enough[:-1], spacing_rows=30))
     assert refusal.value.facts["needed"] == -(-(independent * 30 + 29) * 10 // 3)
 
 
@@ -91,6 +98,7 @@ def test_limit_of_a_plant_that_stood_still_is_above_zero():
         lambda: Percentile(q=0.0),
         lambda: Sigma(k=-1.0),
         lambda: FalsePositiveRate(max_fpr=1.0),
+        lambda: PeaksOverThreshold(risk=0.1),
         lambda: Value(0.0),
         lambda: Value(float("nan")),
     ],
@@ -98,3 +106,24 @@ def test_limit_of_a_plant_that_stood_still_is_above_zero():
 def test_setting_outside_its_range_is_refused(make: Callable[[], UnlabelledRule]):
     with pytest.raises(RuleRefused):
         make()
+
+
+@pytest.mark.parametrize("draw", ["exponential", "standard_normal", "lognormal"])
+def test_peaks_over_threshold_are_exceeded_about_as_often_as_asked(draw: str):
+    rng = np.random.default_rng(0)
+    sample = {"exponential": rng.exponential, "standard_normal": rng.standard_normal, "lognormal": rng.lognormal}[draw]
+    rates = []
+    for _ in range(60):
+        scores = np.abs(sample(size=1000)).reshape(-1)
+        limit = PeaksOverThreshold(risk=1e-3).settle(held_out(scores)).value
+        rates.append((np.abs(sample(size=20_000)) > limit).mean())
+    assert 2e-4 < np.mean(rates) < 2.5e-3
+
+
+def test_peaks_over_threshold_reach_beyond_the_highest_score():
+    scores = np.random.default_rng(0).exponential(size=200)
+    assert PeaksOverThreshold(risk=1e-4).settle(held_out(scores)).value > scores.max()
+
+
+def test_peaks_over_threshold_of_scores_that_never_vary_stay_at_them():
+    assert PeaksOverThreshold().settle(held_out(np.full(200, 3.0))).value == 3.0

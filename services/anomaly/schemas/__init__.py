@@ -1,0 +1,1 @@
+"""What the anomaly service reads and writes as JSON."""
