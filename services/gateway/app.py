@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 from services.gateway.adapters.access_tokens import AccessTokens
 from services.gateway.adapters.audit_queue import AuditQueue
 from services.gateway.adapters.background import running
+from services.gateway.adapters.documentation_assets import documentation_assets
 from services.gateway.adapters.forwarder import Forwarder, open_transport
 from services.gateway.adapters.job_book import StoredJobs
 from services.gateway.adapters.key_files import open_signer, open_verifier
@@ -32,7 +33,6 @@ from services.gateway.adapters.sql_refresh import SqlRefresh
 from services.gateway.adapters.sql_users import SqlUsers
 from services.gateway.adapters.startup import current_tables, signing_key
 from services.gateway.adapters.suite_documents import DocumentFetcher
-from services.gateway.adapters.swagger_assets import swagger_assets
 from services.gateway.domain.access import AccessTable, Service
 from services.gateway.domain.accounts import Accounts
 from services.gateway.domain.alerts import AlertList
@@ -155,7 +155,7 @@ class _Gateway:
             (JobDesk, JobDesk(jobs=stores.jobs, floors=self.floors, audit=stores.audit, clock=clock)),
             (PublicKeys, self.tokens.public_keys),
             (SuiteDocument, self.document),
-            (DocumentationAssets, swagger_assets()),
+            (DocumentationAssets, documentation_assets()),
         ]
 
     def wrap(self, app: ASGIApp) -> ASGIApp:

@@ -35,7 +35,10 @@ class GatewaySettings(ServiceSettings):
     refresh_idle_s: int = Field(24 * 3600, ge=60, description="a refresh token that is not used for so long is void")
     session_life_s: int = Field(30 * 24 * 3600, ge=60, description="absolute end of a session, however often refreshed")
     max_requests_per_hour: int = Field(
-        360_000, gt=0, description="allowance of each user and each API key; 360 000 is 100 a second, steadily"
+        360_000,
+        gt=0,
+        le=3_600_000_000,
+        description="allowance of each user and each API key; 360 000 is 100 a second, steadily",
     )
     burst_requests: int = Field(2_000, gt=0, description="how many of them may come at once")
     local_requests_per_hour: int = Field(

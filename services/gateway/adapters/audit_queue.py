@@ -84,6 +84,10 @@ class AuditQueue:
         except AppError as error:
             log.warning("audit_delayed", code=error.code, waiting=len(self._waiting))
             return False
+        except Exception:
+            # Such as a chain that somebody tampered with: what comes in must go on being kept, and somebody must look.
+            log.exception("audit_failed", waiting=len(self._waiting))
+            return False
         for _ in batch:
             self._waiting.popleft()
         return True

@@ -14,7 +14,7 @@ _MEMORY_KIB, _PASSES, _LANES = 19_456, 2, 1
 # More at once would only take the processor from those who have work to do, and 19 MiB each.
 _AT_ONCE = 2
 # About three seconds of work: whoever comes later is told so, rather than left to wait.
-_MAX_WAITING = 64
+_MAX_INSIDE = 64
 
 T = TypeVar("T")
 
@@ -33,6 +33,7 @@ class PasslibHasher:
         # The first call makes the hash that the others verify: left to the first stranger, it would take twice as long.
         self._context.dummy_verify()
         self._turns = CapacityLimiter(_AT_ONCE)
+        self._inside = 0
 
     async def hash(self, password: str) -> str:
         return await self._in_turn(partial(self.hash_now, password))
@@ -51,6 +52,10 @@ class PasslibHasher:
         return bool(self._context.verify(password, password_hash))
 
     async def _in_turn(self, work: Callable[[], T]) -> T:
-        if self._turns.statistics().tasks_waiting >= _MAX_WAITING:
+        if self._inside >= _MAX_INSIDE:
             raise HasherBusy
-        return await to_thread.run_sync(work, limiter=self._turns)
+        self._inside += 1
+        try:
+            return await to_thread.run_sync(work, limiter=self._turns)
+        finally:
+            self._inside -= 1

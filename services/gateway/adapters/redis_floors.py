@@ -1,5 +1,7 @@
 """Floors in Redis: generations below which nothing counts any longer, on any replica."""
 
+import asyncio
+
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
@@ -8,6 +10,7 @@ from services.gateway.domain.errors import RedisAway
 
 # A floor must outlive every verification that it is to end, with time to spare.
 FLOOR_LIFE_S = int(3 * LONGEST_MEMORY_S)
+_ATTEMPTS, _PAUSE_S = 3, 0.1
 # A floor only ever rises: two changes that cross must not lower it.
 _RAISE = """
 for i = 1, #KEYS do
@@ -31,10 +34,17 @@ class RedisFloors:
 
     async def raise_to(self, *stamps: Stamp) -> None:
         keys = [floor_key(stamp.name) for stamp in stamps]
-        try:
-            await self._script(keys=keys, args=[FLOOR_LIFE_S, *(stamp.generation for stamp in stamps)])
-        except RedisError as error:
-            raise RedisAway from error
+        arguments = [FLOOR_LIFE_S, *(stamp.generation for stamp in stamps)]
+        for attempt in range(_ATTEMPTS):
+            try:
+                await self._script(keys=keys, args=arguments)
+            except RedisError as error:
+                # The change itself is made by now: a connection that was lost in this moment is worth another try.
+                if attempt == _ATTEMPTS - 1:
+                    raise RedisAway from error
+                await asyncio.sleep(_PAUSE_S)
+            else:
+                return
 
     async def require_reachable(self) -> None:
         try:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from services.gateway.domain.access import AccessTable, Service
 from services.gateway.domain.openapi import Document, merge
-from services.gateway.domain.openapi_30 import to_3_0
 
 
 class SuiteDocument:
@@ -16,19 +15,18 @@ class SuiteDocument:
         self._table = table
         self._services: dict[Service, Document] = {}
         self._merged: Document | None = None
-        self._merged_3_0: Document | None = None
         self._own: Callable[[], Document] = lambda: {"openapi": "3.1.0", "info": {}, "paths": {}}
 
     def describe_gateway(self, own: Callable[[], Document]) -> None:
         """Say where the gateway's own document comes from."""
         self._own = own
-        self._forget()
+        self._merged = None
 
     def learn(self, service: Service, document: Document) -> None:
         """Take a service's document."""
         if self._services.get(service) != document:
             self._services[service] = document
-            self._forget()
+            self._merged = None
 
     @property
     def known(self) -> frozenset[Service]:
@@ -36,20 +34,11 @@ class SuiteDocument:
         return frozenset(self._services)
 
     def merged(self) -> Document:
-        """The document of the suite, OpenAPI 3.1."""
+        """The document of the suite."""
         if self._merged is None:
             in_order = {service: self._services[service] for service in Service if service in self._services}
             self._merged = merge(self._own(), in_order, self._table)
         return self._merged
-
-    def merged_3_0(self) -> Document:
-        """The same, OpenAPI 3.0."""
-        if self._merged_3_0 is None:
-            self._merged_3_0 = to_3_0(self.merged())
-        return self._merged_3_0
-
-    def _forget(self) -> None:
-        self._merged = self._merged_3_0 = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ References
 import math
 from dataclasses import dataclass
 
-
 _HOUR_US = 3_600_000_000
 
 

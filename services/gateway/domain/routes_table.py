@@ -8,7 +8,6 @@ _OWN: tuple[tuple[str, str, Needs], ...] = (
     ("GET", "/readyz", Entry.OPEN),
     ("GET", "/metrics", Entry.OPEN),
     ("GET", "/openapi.json", Entry.OPEN),
-    ("GET", "/openapi-3.0.json", Entry.OPEN),
     ("GET", "/docs", Entry.OPEN),
     ("GET", "/docs/{asset}", Entry.OPEN),
     ("GET", "/.well-known/jwks.json", Entry.OPEN),
@@ -43,7 +42,6 @@ _TWIN: tuple[tuple[str, str, Needs], ...] = (
     ("GET", "/models", Permission.READ),
     ("POST", "/models", Permission.PUBLISH),
     ("GET", "/models/{model}", Permission.READ),
-    ("DELETE", "/models/{model}", Permission.PUBLISH),
     ("GET", "/models/{model}/versions/{version}", Permission.READ),
     ("DELETE", "/models/{model}/versions/{version}", Permission.PUBLISH),
     ("POST", "/models/{model}/activate", Permission.PUBLISH),
@@ -89,7 +87,6 @@ _ANOMALY: tuple[tuple[str, str, Needs], ...] = (
 )
 
 _PLANNER: tuple[tuple[str, str, Needs], ...] = (
-    ("GET", "/status", Permission.READ),
     ("GET", "/plans", Permission.READ),
     ("POST", "/plans", Permission.PLAN),
     # `{plan}` also matches `<id>.xlsx`, `.csv`, `.html` and `.ics`.
@@ -98,8 +95,8 @@ _PLANNER: tuple[tuple[str, str, Needs], ...] = (
     ("POST", "/plans/{plan}/stop", Permission.PLAN),
     ("GET", "/plans/{plan}/explanation", Permission.READ),
     ("POST", "/plans/{plan}/replan", Permission.PLAN),
-    ("POST", "/score", Permission.PLAN),
-    ("POST", "/compare", Permission.PLAN),
+    ("POST", "/score", Permission.SCORE),
+    ("POST", "/compare", Permission.SCORE),
     ("POST", "/inspections", Permission.PLAN),
 )
 

@@ -186,8 +186,10 @@ class Sessions:
         verdict, family = await self._families.rotate(
             refresh.digest_of(text), refresh.digest_of(successor), now=now, idle=self._lifetimes.refresh_idle
         )
-        if verdict is Verdict.REVOKE_FAMILY:
+        if verdict is Verdict.REVOKE_FAMILY or family.revoked_at is not None:
+            # Also for a family that had ended before: whoever ended it may not have got as far as this.
             await self._floors.raise_to(session_stamp(family.family_id, 1))
+        if verdict is Verdict.REVOKE_FAMILY:
             await self._record(Action.REFRESH_REUSED, family.username, family.family_id, source, success=False)
         if verdict is not Verdict.ROTATE:
             raise RefreshRejected

@@ -3,9 +3,9 @@
 from typing import Annotated
 
 from fastapi import APIRouter
-from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, Response
 
-from services.gateway.domain.documents import DocumentationAssets, SuiteDocument
+from services.gateway.domain.documents import DocumentationAssets
 from services.gateway.domain.errors import PathUnknown
 from shared.http.dependencies import use
 
@@ -21,7 +21,7 @@ _PAGE = """<!doctype html>
 <head>
 <meta charset="utf-8">
 <title>Futago API</title>
-<link rel="icon" href="/docs/favicon-32x32.png">
+<link rel="icon" href="/docs/favicon.png">
 <link rel="stylesheet" href="/docs/swagger-ui.css">
 </head>
 <body>
@@ -32,19 +32,13 @@ _PAGE = """<!doctype html>
 </html>
 """
 _START = """SwaggerUIBundle({
-  url: "/openapi-3.0.json",
+  url: "/openapi.json",
   dom_id: "#swagger-ui",
   deepLinking: true,
   persistAuthorization: false,
   validatorUrl: null,
 });
 """
-
-
-@router.get("/openapi-3.0.json")
-async def openapi_3_0(document: Annotated[SuiteDocument, use(SuiteDocument)]) -> Response:
-    """The suite's document for tools that read OpenAPI 3.0 only."""
-    return JSONResponse(document.merged_3_0())
 
 
 @router.get("/docs")

@@ -3,7 +3,8 @@
 import asyncio
 import multiprocessing
 from collections.abc import Callable
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
@@ -12,18 +13,27 @@ from alembic.migration import MigrationContext
 from sqlalchemy import delete, insert, select, update
 
 from services.gateway.adapters.sql_audit import SqlAudit
+from services.gateway.adapters.sql_keys import SqlKeys
+from services.gateway.adapters.sql_refresh import SqlRefresh
+from services.gateway.adapters.sql_users import SqlUsers
 from services.gateway.adapters.tables import audit_entries, audit_head, metadata, migrate_gateway
 from services.gateway.app import create_app
 from services.gateway.bootstrap import FirstAdmin
+from services.gateway.domain import api_keys
+from services.gateway.domain.api_keys import ApiKey
 from services.gateway.domain.audit import Event, Source
+from services.gateway.domain.errors import ChangedMeanwhile, RefreshRejected
+from services.gateway.domain.refresh import Family, RefreshToken
 from services.gateway.settings import GatewaySettings
 from shared.clock import SystemClock
 from shared.contracts.alert import Alert, Severity
 from shared.database import open_engine, write
 from shared.events import publish_alert
 from shared.jobs.queue import JobQueue
+from shared.principal import Role
 from shared.redis_client import async_client
 from tests.integration.gateway.conftest import running
+from tests.unit.gateway.fakes import user
 
 PROCESSES, APPENDS = 3, 25
 NOW = datetime(2026, 4, 1, tzinfo=UTC)
@@ -169,6 +179,59 @@ async def test_an_alert_is_listed_once_counted_and_acknowledged(
     assert await until(third)
     assert (await gateway.post("/api/v1/alerts/none/acknowledge", headers=key)).status_code == 404
     await redis.aclose()
+
+
+async def test_a_keys_last_use_is_shown(settings: GatewaySettings, admin: FirstAdmin):
+    key = {"X-API-Key": admin.api_key.text}
+    async with running(create_app(settings)) as client:
+        assert (await client.get("/api/v1/api-keys", headers=key)).json()["items"][0]["last_used_at"] is None
+    async with running(create_app(settings)) as client:
+        assert (await client.get("/api/v1/api-keys", headers=key)).json()["items"][0]["last_used_at"] is not None
+
+
+async def test_sessions_that_ended_long_ago_are_removed_with_their_tokens(database_url: str):
+    migrate_gateway(database_url)
+    engine = open_engine(database_url)
+    await SqlUsers(engine).add(user("olga"))
+    refresh = SqlRefresh(engine)
+    for name, days in (("a", 1), ("b", 9)):
+        ends = NOW + timedelta(days=days)
+        family = Family(name * 32, "olga", NOW, ends, None)
+        await refresh.open(family, RefreshToken(name.encode() * 32, family.family_id, ends, None))
+    await refresh.remove_ended(NOW + timedelta(days=2))
+    with pytest.raises(RefreshRejected):
+        await refresh.family("a" * 32)
+    with pytest.raises(RefreshRejected):
+        await refresh.rotate(b"a" * 32, b"c" * 32, now=NOW, idle=timedelta(days=1))
+    assert (await refresh.family("b" * 32)).username == "olga"
+    engine.dispose()
+
+
+async def test_two_administrators_cannot_remove_each_other_at_once(database_url: str):
+    migrate_gateway(database_url)
+    engine = open_engine(database_url)
+    users = SqlUsers(engine)
+    for name in ("ann", "bob"):
+        await users.add(user(name, Role.ADMIN))
+    outcomes = await asyncio.gather(*(users.delete(name, NOW) for name in ("ann", "bob")), return_exceptions=True)
+    engine.dispose()
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["LastAdmin", "User"]
+
+
+async def test_of_two_changes_to_a_key_at_once_the_second_is_told(database_url: str):
+    migrate_gateway(database_url)
+    engine = open_engine(database_url)
+    await SqlUsers(engine).add(user("olga"))
+    keys = SqlKeys(engine)
+    minted = api_keys.mint(bytes(48))
+    await keys.add(
+        ApiKey(minted.key_id, "x", "olga", minted.digest, None, None, frozenset(), (), True, 1, NOW, NOW, None)
+    )
+    read = await keys.get(minted.key_id)
+    assert (await keys.replace(replace(read, active=False))).generation == 2
+    with pytest.raises(ChangedMeanwhile):
+        await keys.replace(replace(read, name="y"))
+    engine.dispose()
 
 
 class Nowhere:

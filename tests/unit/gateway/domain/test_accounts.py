@@ -1,0 +1,148 @@
+"""Administration of users."""
+
+import pytest
+
+from services.gateway.domain.accounts import Accounts, UserChange, UserRequest, apply_change
+from services.gateway.domain.errors import (
+    LastAdmin,
+    NotAllowed,
+    PasswordRefused,
+    RedisAway,
+    TooManyAttempts,
+    UserExists,
+    UserMissing,
+    WrongCredentials,
+)
+from services.gateway.domain.users import is_username
+from shared.principal import Role
+from tests.unit.gateway.fakes import (
+    SOURCE,
+    FakeAudit,
+    FakeClock,
+    FakeHasher,
+    FakeRedis,
+    FakeThrottle,
+    FakeUsers,
+    principal,
+    user,
+)
+
+ADMIN = principal("root", Role.ADMIN)
+GOOD = "a long walk by the river"
+
+
+class World:
+    def __init__(self) -> None:
+        self.users = FakeUsers([user("root", Role.ADMIN), user(password_hash="hash of right")])
+        self.redis = FakeRedis()
+        self.audit = FakeAudit()
+        self.accounts = Accounts(
+            users=self.users,
+            hasher=FakeHasher(),
+            floors=self.redis,
+            throttle=FakeThrottle(self.redis),
+            audit=self.audit,
+            clock=FakeClock(),
+        )
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+async def test_a_new_user_is_stored_with_a_hash_and_on_the_trail(world: World):
+    made = await world.accounts.create(ADMIN, UserRequest("ann", GOOD, Role.VIEWER, ("acme",)), SOURCE)
+    assert world.users.rows["ann"] == made
+    assert (made.password_hash, made.active, made.assets) == (f"hash of {GOOD}", True, ("acme",))
+    assert world.audit.said() == [("root", "user.created", "ann", True)]
+    assert GOOD not in repr(world.audit.events)
+
+
+async def test_a_weak_password_makes_no_user(world: World):
+    with pytest.raises(PasswordRefused):
+        await world.accounts.create(ADMIN, UserRequest("ann", "short", Role.VIEWER), SOURCE)
+    assert "ann" not in world.users.rows
+
+
+async def test_a_name_that_is_taken_stays_with_its_user(world: World):
+    with pytest.raises(UserExists):
+        await world.accounts.create(ADMIN, UserRequest("olga", GOOD, Role.ADMIN), SOURCE)
+    assert world.users.rows["olga"].role is Role.OPERATOR
+
+
+async def test_a_change_ends_what_was_issued_before(world: World):
+    changed = await world.accounts.change(ADMIN, "olga", UserChange(role=Role.VIEWER), SOURCE)
+    assert (changed.role, changed.active, changed.generation) == (Role.VIEWER, True, 2)
+    assert world.redis.floors == {"user:olga": 2}
+
+
+@pytest.mark.parametrize("change", [UserChange(role=Role.ENGINEER), UserChange(active=False)])
+async def test_the_last_administrator_stays_one(world: World, change: UserChange):
+    with pytest.raises(LastAdmin):
+        await world.accounts.change(ADMIN, "root", change, SOURCE)
+    with pytest.raises(LastAdmin):
+        await world.accounts.delete(ADMIN, "root", SOURCE)
+    await world.accounts.change(ADMIN, "olga", UserChange(role=Role.ADMIN), SOURCE)
+    await world.accounts.change(ADMIN, "root", change, SOURCE)
+
+
+def test_a_disabled_administrator_is_not_the_last_one():
+    idle = user("idle", Role.ADMIN, active=False)
+    assert apply_change(idle, UserChange(role=Role.VIEWER), other_admins=0).role is Role.VIEWER
+
+
+async def test_deleting_a_user_ends_everything_issued(world: World):
+    await world.accounts.delete(ADMIN, "olga", SOURCE)
+    assert world.redis.floors == {"user:olga": 2}
+    with pytest.raises(UserMissing):
+        await world.accounts.get("olga")
+
+
+async def test_a_user_proves_the_old_password_for_a_new_one(world: World):
+    olga = principal()
+    for wrong in (None, "wrong", "x" * 2000):
+        with pytest.raises(WrongCredentials):
+            await world.accounts.set_password(olga, "olga", GOOD, wrong, SOURCE)
+    await world.accounts.set_password(olga, "olga", GOOD, "right", SOURCE)
+    assert world.users.rows["olga"].password_hash == f"hash of {GOOD}"
+    assert world.redis.floors == {"user:olga": 2}
+    assert [success for *_, success in world.audit.said()] == [False, False, False, True]
+
+
+async def test_a_stolen_token_is_no_way_to_guess_the_password(world: World):
+    world.redis.attempts_allowed = 2
+    for _ in range(2):
+        with pytest.raises(WrongCredentials):
+            await world.accounts.set_password(principal(), "olga", GOOD, "guess", SOURCE)
+    with pytest.raises(TooManyAttempts):
+        await world.accounts.set_password(principal(), "olga", GOOD, "right", SOURCE)
+
+
+async def test_only_an_administrator_sets_somebody_elses_password(world: World):
+    with pytest.raises(NotAllowed):
+        await world.accounts.set_password(principal(), "root", GOOD, "right", SOURCE)
+    await world.accounts.set_password(ADMIN, "olga", GOOD, None, SOURCE)
+    assert world.users.rows["olga"].password_hash == f"hash of {GOOD}"
+
+
+async def test_without_redis_no_user_is_changed(world: World):
+    world.redis.away = True
+    for attempt in (
+        world.accounts.change(ADMIN, "olga", UserChange(active=False), SOURCE),
+        world.accounts.delete(ADMIN, "olga", SOURCE),
+        world.accounts.set_password(ADMIN, "olga", GOOD, None, SOURCE),
+    ):
+        with pytest.raises(RedisAway):
+            await attempt
+    assert world.users.rows["olga"] == user(password_hash="hash of right")
+
+
+@pytest.mark.parametrize("name", ["a", "operator1", "olga.petrova", "olga@acme.example", "a" * 64])
+def test_a_user_name_is_plain_and_lower_case(name: str):
+    assert is_username(name)
+
+
+@pytest.mark.parametrize("name", ["", "Olga", "olga ", "-olga", "olga.", "ol/ga", "óla", "a" * 65, "a\n", "a\0b"])
+def test_what_could_be_taken_for_another_name_is_none(name: str):
+    assert not is_username(name)

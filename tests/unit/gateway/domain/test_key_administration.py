@@ -1,0 +1,161 @@
+"""Making, changing, rotating and deleting API keys."""
+
+from datetime import timedelta
+
+import pytest
+
+from services.gateway.domain import api_keys
+from services.gateway.domain.errors import (
+    ApiKeyInvalid,
+    ApiKeyMissing,
+    InvalidExpiry,
+    NotAllowed,
+    RedisAway,
+    ScopesTooWide,
+    UserMissing,
+)
+from services.gateway.domain.key_administration import KeyAdministration, KeyChange, KeyRequest
+from shared.principal import Permission, Role
+from tests.unit.gateway.fakes import (
+    NOW,
+    SOURCE,
+    Entropy,
+    FakeAudit,
+    FakeClock,
+    FakeKeys,
+    FakeRedis,
+    FakeUsers,
+    principal,
+    user,
+)
+
+OLGA = principal()
+ADMIN = principal("root", Role.ADMIN)
+READ = frozenset({Permission.READ})
+
+
+class World:
+    def __init__(self) -> None:
+        self.keys = FakeKeys()
+        self.users = FakeUsers([user("root", Role.ADMIN), user(), user("vera", Role.VIEWER)])
+        self.redis = FakeRedis()
+        self.audit = FakeAudit()
+        self.administration = KeyAdministration(
+            keys=self.keys,
+            users=self.users,
+            floors=self.redis,
+            audit=self.audit,
+            clock=FakeClock(),
+            entropy=Entropy(),
+        )
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+async def test_a_key_is_made_for_reading_and_predicting_for_a_year(world: World):
+    key, minted = await world.administration.create(OLGA, KeyRequest("line 4"), SOURCE)
+    assert key.scopes == {Permission.READ, Permission.PREDICT, Permission.SCORE}
+    assert (key.owner, key.expires_at) == ("olga", NOW + timedelta(days=365))
+    assert api_keys.verify(minted.text, world.keys.rows[key.key_id], user(), NOW).subject == "olga"
+    assert minted.text not in repr(world.audit.events)
+
+
+async def test_a_viewers_key_reads_and_no_more(world: World):
+    key, _ = await world.administration.create(principal("vera", Role.VIEWER), KeyRequest("x"), SOURCE)
+    assert key.scopes == READ
+
+
+async def test_a_key_made_for_ninety_days_ends_then(world: World):
+    key, _ = await world.administration.create(OLGA, KeyRequest("x", expires_in_days=90), SOURCE)
+    assert key.expires_at == NOW + timedelta(days=90)
+
+
+@pytest.mark.parametrize(
+    ("caller", "asked", "error"),
+    [
+        (OLGA, KeyRequest("x", scopes=frozenset({Permission.TRAIN})), ScopesTooWide),
+        (ADMIN, KeyRequest("x", owner="olga", scopes=frozenset({Permission.TRAIN})), ScopesTooWide),
+        (OLGA, KeyRequest("x", owner="vera"), NotAllowed),
+        (ADMIN, KeyRequest("x", owner="nobody"), UserMissing),
+        (OLGA, KeyRequest("x", expires_at=NOW), InvalidExpiry),
+        (principal(method="api_key"), KeyRequest("x"), NotAllowed),
+        (
+            principal("root", Role.ADMIN, method="api_key", permissions=frozenset({Permission.MANAGE_KEYS})),
+            KeyRequest("x", scopes=READ),
+            ScopesTooWide,
+        ),
+    ],
+)
+async def test_no_key_is_wider_than_who_asks_for_it(
+    world: World, caller: object, asked: KeyRequest, error: type[Exception]
+):
+    with pytest.raises(error):
+        await world.administration.create(caller, asked, SOURCE)
+    assert world.keys.rows == {}
+
+
+async def test_a_caller_limited_to_assets_makes_keys_limited_to_them(world: World):
+    limited = principal(assets=("acme.osaka",))
+    key, _ = await world.administration.create(limited, KeyRequest("x", assets=("acme",)), SOURCE)
+    assert key.assets == ("acme.osaka",)
+
+
+async def test_everybody_sees_their_own_keys_and_an_administrator_all(world: World):
+    for caller in (OLGA, ADMIN):
+        await world.administration.create(caller, KeyRequest("x"), SOURCE)
+    assert [key.owner for key in (await world.administration.page(OLGA, limit=9, cursor=None)).items] == ["olga"]
+    assert len((await world.administration.page(ADMIN, limit=9, cursor=None)).items) == 2
+
+
+async def test_a_change_ends_what_was_verified_before(world: World):
+    key, _ = await world.administration.create(OLGA, KeyRequest("x"), SOURCE)
+    changed = await world.administration.change(OLGA, key.key_id, KeyChange(active=False, scopes=READ), SOURCE)
+    assert (changed.active, changed.scopes, changed.name) == (False, READ, "x")
+    assert world.redis.floors == {f"key:{key.key_id}": changed.generation}
+
+
+@pytest.mark.parametrize("caller", [principal("vera", Role.VIEWER), principal(method="api_key")])
+async def test_somebody_elses_key_looks_like_none(world: World, caller: object):
+    key, _ = await world.administration.create(OLGA, KeyRequest("x"), SOURCE)
+    attempts = (
+        world.administration.change(caller, key.key_id, KeyChange(active=False), SOURCE),
+        world.administration.rotate(caller, key.key_id, timedelta(), SOURCE),
+        world.administration.delete(caller, key.key_id, SOURCE),
+    )
+    for attempt in attempts:
+        with pytest.raises(ApiKeyMissing):
+            await attempt
+    assert world.keys.rows[key.key_id] == key
+
+
+async def test_a_rotated_key_keeps_its_id_and_not_its_secret(world: World):
+    key, old = await world.administration.create(OLGA, KeyRequest("x"), SOURCE)
+    rotated, new = await world.administration.rotate(OLGA, key.key_id, timedelta(), SOURCE)
+    assert (new.key_id, rotated.former_digest) == (key.key_id, None)
+    assert api_keys.verify(new.text, rotated, user(), NOW).subject == "olga"
+    with pytest.raises(ApiKeyInvalid):
+        api_keys.verify(old.text, rotated, user(), NOW)
+
+
+async def test_a_rotation_with_overlap_says_until_when(world: World):
+    key, _ = await world.administration.create(OLGA, KeyRequest("x"), SOURCE)
+    rotated, _ = await world.administration.rotate(OLGA, key.key_id, timedelta(hours=1), SOURCE)
+    assert (rotated.former_digest, rotated.former_until) == (key.digest, NOW + timedelta(hours=1))
+
+
+async def test_a_deleted_key_is_gone_everywhere(world: World):
+    key, _ = await world.administration.create(OLGA, KeyRequest("x"), SOURCE)
+    await world.administration.delete(OLGA, key.key_id, SOURCE)
+    assert world.keys.rows == {}
+    assert world.redis.floors == {f"key:{key.key_id}": 2}
+
+
+async def test_without_redis_no_key_is_changed(world: World):
+    key, _ = await world.administration.create(OLGA, KeyRequest("x"), SOURCE)
+    world.redis.away = True
+    with pytest.raises(RedisAway):
+        await world.administration.change(OLGA, key.key_id, KeyChange(active=False), SOURCE)
+    assert world.keys.rows[key.key_id].active

@@ -1,0 +1,190 @@
+"""Logging in, staying logged in, logging out."""
+
+from datetime import timedelta
+
+import pytest
+
+from services.gateway.domain.credentials import Verified
+from services.gateway.domain.errors import RedisAway, RefreshRejected, TooManyAttempts, WrongCredentials
+from services.gateway.domain.sessions import Lifetimes, Sessions
+from shared.principal import Role
+from tests.unit.gateway.fakes import (
+    SOURCE,
+    Entropy,
+    FakeAudit,
+    FakeClock,
+    FakeFamilies,
+    FakeHasher,
+    FakeRedis,
+    FakeThrottle,
+    FakeTokens,
+    FakeUsers,
+    principal,
+    user,
+)
+
+LIFETIMES = Lifetimes(access=timedelta(minutes=10), refresh_idle=timedelta(days=1), session=timedelta(days=3))
+
+
+class World:
+    """Everything a session needs, and the use case over it."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.users = FakeUsers(
+            [user(password_hash="hash of right"), user("gone", active=False, password_hash="hash of right")]
+        )
+        self.hasher = FakeHasher()
+        self.tokens = FakeTokens()
+        self.families = FakeFamilies()
+        self.redis = FakeRedis()
+        self.audit = FakeAudit()
+        self.sessions = Sessions(
+            users=self.users,
+            hasher=self.hasher,
+            issuer=self.tokens,
+            families=self.families,
+            floors=self.redis,
+            throttle=FakeThrottle(self.redis),
+            audit=self.audit,
+            clock=self.clock,
+            entropy=Entropy(),
+            lifetimes=LIFETIMES,
+        )
+
+    @property
+    def session_id(self) -> str:
+        (family_id,) = self.families.families
+        return family_id
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+async def test_the_right_password_opens_a_session(world: World):
+    pair = await world.sessions.login("olga", "right", SOURCE)
+    claims = world.tokens.issued[pair.access_token]
+    assert (claims.username, claims.generation, claims.session_id) == ("olga", 1, world.session_id)
+    assert claims.expires_at - claims.issued_at == LIFETIMES.access
+    assert pair.expires_in_s == 600
+    assert world.audit.said() == [("olga", "auth.login", "olga", True)]
+    assert world.redis.attempts == []
+
+
+@pytest.mark.parametrize(
+    ("username", "password"),
+    [
+        ("olga", "wrong"),
+        ("nobody", "right"),
+        ("gone", "right"),
+        ("Olga", "right"),
+        ("ol\0ga", "right"),
+        ("olga", "x" * 1025),
+        ("", ""),
+    ],
+)
+async def test_any_wrong_half_is_the_same_error_after_the_same_work(world: World, username: str, password: str):
+    with pytest.raises(WrongCredentials) as refused:
+        await world.sessions.login(username, password, SOURCE)
+    assert str(refused.value) == "wrong user name or password"
+    assert world.hasher.verified == 1
+    assert world.audit.said() == [(username, "auth.login", username, False)]
+    assert world.redis.attempts == [(username, SOURCE.address)]
+
+
+async def test_a_throttled_attempt_costs_no_hashing(world: World):
+    world.redis.attempts_allowed = 0
+    with pytest.raises(TooManyAttempts):
+        await world.sessions.login("olga", "right", SOURCE)
+    assert world.hasher.verified == 0
+
+
+async def test_neither_the_pair_nor_what_is_stored_shows_a_refresh_token(world: World):
+    pair = await world.sessions.login("olga", "right", SOURCE)
+    assert pair.refresh_token not in repr(pair) + repr(world.families.tokens)
+
+
+async def test_a_refresh_gives_a_new_pair_of_the_same_session(world: World):
+    first = await world.sessions.login("olga", "right", SOURCE)
+    world.clock.advance(hours=1)
+    second = await world.sessions.refresh(first.refresh_token, SOURCE)
+    assert second.refresh_token != first.refresh_token
+    assert world.tokens.issued[second.access_token].session_id == world.session_id
+
+
+async def test_using_a_refresh_token_twice_ends_the_session_everywhere(world: World):
+    first = await world.sessions.login("olga", "right", SOURCE)
+    second = await world.sessions.refresh(first.refresh_token, SOURCE)
+    for text in (first.refresh_token, second.refresh_token):
+        with pytest.raises(RefreshRejected):
+            await world.sessions.refresh(text, SOURCE)
+    assert world.redis.floors == {f"session:{world.session_id}": 1}
+    assert ("olga", "auth.refresh_reused", world.session_id, False) in world.audit.said()
+
+
+async def test_refreshing_does_not_extend_a_session_beyond_its_absolute_end(world: World):
+    pair = await world.sessions.login("olga", "right", SOURCE)
+    for _ in range(3):
+        world.clock.advance(hours=23)
+        pair = await world.sessions.refresh(pair.refresh_token, SOURCE)
+    world.clock.advance(hours=23)
+    with pytest.raises(RefreshRejected):
+        await world.sessions.refresh(pair.refresh_token, SOURCE)
+
+
+async def test_a_refresh_token_that_lies_unused_is_void(world: World):
+    pair = await world.sessions.login("olga", "right", SOURCE)
+    world.clock.advance(days=1)
+    with pytest.raises(RefreshRejected):
+        await world.sessions.refresh(pair.refresh_token, SOURCE)
+
+
+@pytest.mark.parametrize("text", ["", "futr_", "token-0", "futr_" + "0" * 64])
+async def test_what_is_no_refresh_token_is_refused(world: World, text: str):
+    with pytest.raises(RefreshRejected):
+        await world.sessions.refresh(text, SOURCE)
+
+
+async def test_a_user_who_was_disabled_cannot_refresh(world: World):
+    pair = await world.sessions.login("olga", "right", SOURCE)
+    world.users.rows["olga"] = user(active=False)
+    with pytest.raises(RefreshRejected):
+        await world.sessions.refresh(pair.refresh_token, SOURCE)
+
+
+async def test_a_refreshed_token_carries_the_users_newest_generation(world: World):
+    pair = await world.sessions.login("olga", "right", SOURCE)
+    world.users.rows["olga"] = user(role=Role.VIEWER, generation=2)
+    renewed = await world.sessions.refresh(pair.refresh_token, SOURCE)
+    assert world.tokens.issued[renewed.access_token].generation == 2
+
+
+async def test_logout_ends_the_session_for_tokens_of_both_kinds(world: World):
+    pair = await world.sessions.login("olga", "right", SOURCE)
+    caller = Verified(principal(), world.clock.now(), (), session_id=world.session_id)
+    await world.sessions.logout(caller, SOURCE)
+    assert world.redis.floors == {f"session:{world.session_id}": 1}
+    with pytest.raises(RefreshRejected):
+        await world.sessions.refresh(pair.refresh_token, SOURCE)
+
+
+async def test_logout_with_an_api_key_changes_nothing(world: World):
+    await world.sessions.logout(Verified(principal(), world.clock.now(), (), key_id="k"), SOURCE)
+    assert (world.redis.floors, world.audit.events) == ({}, [])
+
+
+async def test_without_redis_nothing_is_half_done(world: World):
+    pair = await world.sessions.login("olga", "right", SOURCE)
+    caller = Verified(principal(), world.clock.now(), (), session_id=world.session_id)
+    world.redis.away = True
+    for attempt in (
+        world.sessions.login("olga", "right", SOURCE),
+        world.sessions.refresh(pair.refresh_token, SOURCE),
+        world.sessions.logout(caller, SOURCE),
+    ):
+        with pytest.raises(RedisAway):
+            await attempt
+    world.redis.away = False
+    assert (await world.sessions.refresh(pair.refresh_token, SOURCE)).access_token

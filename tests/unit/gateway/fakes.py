@@ -1,0 +1,269 @@
+# ruff: noqa: ARG002  (the signatures are those of the protocols)
+"""Stand-ins for what the gateway's use cases need: they keep what they are given, and can be told to fail."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from services.gateway.domain.accounts import UserChange, apply_change, check_not_last
+from services.gateway.domain.api_keys import ApiKey
+from services.gateway.domain.audit import Event, Source
+from services.gateway.domain.claims import AccessClaims
+from services.gateway.domain.credentials import Stamp
+from services.gateway.domain.doorman import Admission
+from services.gateway.domain.errors import (
+    ApiKeyMissing,
+    ChangedMeanwhile,
+    RedisAway,
+    RefreshRejected,
+    TokenRejected,
+    TooManyAttempts,
+    UserExists,
+    UserMissing,
+)
+from services.gateway.domain.pages import Page
+from services.gateway.domain.rate_limit import Decision
+from services.gateway.domain.refresh import Family, RefreshToken, Verdict, judge
+from services.gateway.domain.users import User
+from shared.principal import ROLE_PERMISSIONS, Principal, Role
+
+NOW = datetime(2026, 4, 1, tzinfo=UTC)
+SOURCE = Source("192.0.2.1", "request-1")
+
+
+class FakeClock:
+    def __init__(self) -> None:
+        self.moment = NOW
+
+    def now(self) -> datetime:
+        return self.moment
+
+    def monotonic_s(self) -> float:
+        return self.moment.timestamp()
+
+    def advance(self, **span: float) -> None:
+        self.moment += timedelta(**span)
+
+
+def user(username: str = "olga", role: Role = Role.OPERATOR, **changes: object) -> User:
+    plain = User(username, role, f"hash of {username}'s", True, 1, (), NOW, NOW)
+    return replace(plain, **changes)
+
+
+def principal(username: str = "olga", role: Role = Role.OPERATOR, **changes: object) -> Principal:
+    return replace(Principal(username, role, ROLE_PERMISSIONS[role]), **changes)
+
+
+class FakeUsers:
+    def __init__(self, users: Iterable[User] = ()) -> None:
+        self.rows = {row.username: row for row in users}
+
+    async def get(self, username: str) -> User:
+        if username not in self.rows:
+            raise UserMissing(username)
+        return self.rows[username]
+
+    async def add(self, new: User) -> None:
+        if new.username in self.rows:
+            raise UserExists(new.username)
+        self.rows[new.username] = new
+
+    async def page(self, *, limit: int, cursor: str | None) -> Page[User]:
+        return Page(tuple(self.rows.values())[:limit], None)
+
+    async def change(self, username: str, change: UserChange, now: datetime) -> User:
+        self.rows[username] = apply_change(await self.get(username), change, other_admins=self._others(username))
+        return self.rows[username]
+
+    async def set_password(self, username: str, password_hash: str, now: datetime) -> User:
+        before = await self.get(username)
+        self.rows[username] = replace(before, password_hash=password_hash, generation=before.generation + 1)
+        return self.rows[username]
+
+    async def delete(self, username: str, now: datetime) -> User:
+        before = await self.get(username)
+        check_not_last(before, other_admins=self._others(username))
+        del self.rows[username]
+        return replace(before, active=False, generation=before.generation + 1)
+
+    def _others(self, username: str) -> int:
+        return sum(row.role is Role.ADMIN and row.active and row.username != username for row in self.rows.values())
+
+
+class FakeHasher:
+    """A password's hash is `hash of <password>`; counts how often it worked."""
+
+    def __init__(self) -> None:
+        self.verified = 0
+
+    async def hash(self, password: str) -> str:
+        return f"hash of {password}"
+
+    async def verify(self, password: str, password_hash: str) -> bool:
+        self.verified += 1
+        return password_hash == f"hash of {password}"
+
+    async def verify_nobody(self) -> None:
+        self.verified += 1
+
+
+class FakeTokens:
+    """Texts of tokens are numbers."""
+
+    def __init__(self) -> None:
+        self.issued: dict[str, AccessClaims] = {}
+
+    def issue(self, claims: AccessClaims) -> str:
+        text = f"token-{len(self.issued)}"
+        self.issued[text] = claims
+        return text
+
+    def read(self, text: str) -> AccessClaims:
+        if text not in self.issued:
+            raise TokenRejected
+        return self.issued[text]
+
+
+class FakeFamilies:
+    def __init__(self) -> None:
+        self.families: dict[str, Family] = {}
+        self.tokens: dict[bytes, RefreshToken] = {}
+
+    async def open(self, family: Family, token: RefreshToken) -> None:
+        self.families[family.family_id] = family
+        self.tokens[token.digest] = token
+
+    async def family(self, family_id: str) -> Family:
+        if family_id not in self.families:
+            raise RefreshRejected
+        return self.families[family_id]
+
+    async def rotate(
+        self, digest: bytes, successor_digest: bytes, *, now: datetime, idle: timedelta
+    ) -> tuple[Verdict, Family]:
+        if digest not in self.tokens:
+            raise RefreshRejected
+        token = self.tokens[digest]
+        family = self.families[token.family_id]
+        verdict = judge(token, family, now)
+        if verdict is Verdict.ROTATE:
+            self.tokens[digest] = replace(token, spent_at=now)
+            self.tokens[successor_digest] = RefreshToken(successor_digest, token.family_id, now + idle, None)
+        elif verdict is Verdict.REVOKE_FAMILY:
+            await self.revoke(token.family_id, now)
+        return verdict, family
+
+    async def revoke(self, family_id: str, now: datetime) -> None:
+        self.families[family_id] = replace(self.families[family_id], revoked_at=now)
+
+
+class FakeKeys:
+    def __init__(self, keys: Iterable[ApiKey] = ()) -> None:
+        self.rows = {key.key_id: key for key in keys}
+
+    async def get(self, key_id: str) -> ApiKey:
+        if key_id not in self.rows:
+            raise ApiKeyMissing(key_id)
+        return self.rows[key_id]
+
+    async def add(self, key: ApiKey) -> None:
+        self.rows[key.key_id] = key
+
+    async def page(self, *, owner: str | None, limit: int, cursor: str | None) -> Page[ApiKey]:
+        return Page(tuple(key for key in self.rows.values() if owner in {None, key.owner})[:limit], None)
+
+    async def replace(self, key: ApiKey) -> ApiKey:
+        if (await self.get(key.key_id)).generation != key.generation:
+            raise ChangedMeanwhile
+        self.rows[key.key_id] = replace(key, generation=key.generation + 1)
+        return self.rows[key.key_id]
+
+    async def delete(self, key_id: str) -> ApiKey:
+        key = await self.get(key_id)
+        del self.rows[key_id]
+        return key
+
+
+class FakeRedis:
+    """Floors, the gate and the throttle in one: `away` makes all of them raise."""
+
+    def __init__(self) -> None:
+        self.away = False
+        self.floors: dict[str, int] = {}
+        self.counted: list[str] = []
+        self.attempts: list[tuple[str, str]] = []
+        self.attempts_allowed = 100
+        self.requests_allowed = 100
+
+    async def require_reachable(self) -> None:
+        if self.away:
+            raise RedisAway
+
+    async def raise_to(self, *stamps: Stamp) -> None:
+        await self.require_reachable()
+        self.floors |= {stamp.name: stamp.generation for stamp in stamps}
+
+
+class FakeGate:
+    def __init__(self, redis: FakeRedis) -> None:
+        self.redis = redis
+
+    async def admit(self, who: str, stamps: tuple[Stamp, ...]) -> Admission:
+        await self.redis.require_reachable()
+        if any(self.redis.floors.get(stamp.name, 0) > stamp.generation for stamp in stamps):
+            return Admission(stale=True, decision=None)
+        self.redis.counted.append(who)
+        left = self.redis.requests_allowed - len(self.redis.counted)
+        return Admission(stale=False, decision=Decision(left >= 0, max(left, 0), 0.0 if left >= 0 else 7.0, 1.0))
+
+
+class FakeThrottle:
+    def __init__(self, redis: FakeRedis) -> None:
+        self.redis = redis
+
+    async def admit(self, username: str, address: str) -> None:
+        await self.redis.require_reachable()
+        self.redis.attempts.append((username, address))
+        if len(self.redis.attempts) > self.redis.attempts_allowed:
+            raise TooManyAttempts(30.0)
+
+    async def forgive(self, username: str, address: str) -> None:
+        self.redis.attempts = [attempt for attempt in self.redis.attempts if attempt != (username, address)]
+
+
+class FakeAudit:
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    async def record(self, event: Event) -> None:
+        self.events.append(event)
+
+    def said(self) -> list[tuple[str, str, str, bool]]:
+        return [(event.user, event.action, event.resource, event.success) for event in self.events]
+
+
+class FakeCounter:
+    """A local limit that lets a number of requests in."""
+
+    def __init__(self, allowed: int = 100) -> None:
+        self.allowed = allowed
+        self.counted: list[str] = []
+
+    def admit(self, who: str) -> Decision:
+        self.counted.append(who)
+        left = self.allowed - len(self.counted)
+        return Decision(left >= 0, max(left, 0), 0.0 if left >= 0 else 5.0, 1.0)
+
+    def has_room(self, who: str) -> bool:
+        return len(self.counted) < self.allowed
+
+
+class Entropy:
+    """Different bytes at each call, the same in each run."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, size: int) -> bytes:
+        self.calls += 1
+        return bytes((self.calls + index) % 256 for index in range(size))
