@@ -1,4 +1,10 @@
-"""What a user of the suite imports: the client and its errors."""
+"""What a user of the suite imports: the client and its errors, and the engines for use in process.
+
+The engines are loaded when they are first named: a client on a small machine has neither numpy nor ONNX Runtime.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from futago.client import Client
 from futago.errors import (
@@ -18,11 +24,18 @@ from futago.errors import (
 )
 from futago.job import Job
 
+if TYPE_CHECKING:
+    from services.anomaly.library import Detector
+    from services.twin.library import Twin, package
+
+_ENGINES = {"Detector": "anomaly", "Twin": "twin", "package": "twin"}
+
 __all__ = [
     "AuthenticationError",
     "Client",
     "Conflict",
     "ConnectionFailed",
+    "Detector",
     "FutagoError",
     "InvalidInput",
     "Job",
@@ -31,7 +44,16 @@ __all__ = [
     "NotFound",
     "RateLimited",
     "TooLarge",
+    "Twin",
     "Unavailable",
     "UnexpectedAnswer",
     "WaitTimeout",
+    "package",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Load an engine's facade when it is first asked for."""
+    if name not in _ENGINES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"services.{_ENGINES[name]}.library"), name)

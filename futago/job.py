@@ -63,7 +63,8 @@ class Job:
             id=answer["id"],
             kind=str(answer.get("kind", "")),
             state=answer["state"],
-            fraction=float(shown.get("fraction") or 0.0),
+            # The last word of a job that succeeded was said before its result was written down.
+            fraction=1.0 if answer["state"] == "succeeded" else float(shown.get("fraction") or 0.0),
             message=str(shown.get("message") or ""),
             attempt=int(answer.get("attempt") or 0),
             result=_object(answer.get("result")),

@@ -1,6 +1,7 @@
 """The demonstration as a whole."""
 
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +11,12 @@ from futago.demo import anomaly_part, planner_part, real_cases, simulated_cases,
 from futago.demo.cases import AnomalyCase, PlanningCase, TwinCase
 from futago.demo.report import Finding, table
 from futago.job import Job
+from futago.wire import JsonObject
 
 SEED = 1
 SHOWN_AT_MOST = 3
+SAID_EVERY = 0.1
+ALERT_LOOKS, ALERT_LOOK_S = 20, 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,25 +56,45 @@ def run(client: Client, cases: Cases, *, solve_s: float, say: Callable[[str], No
         If it answers with something that does not hold.
     """
 
-    def show(job: Job) -> None:
-        say(f"  {job.kind} {job.state} {job.fraction:.0%} {job.message}".rstrip())
-
     caller = client.me()
     findings = [Finding("gateway", "logged in", f"{caller['user']}, {caller['role']}")]
     say(f"Twin: {cases.twin.title}")
     with tempfile.TemporaryDirectory() as scratch:
         findings += twin_part.run(client, cases.twin, Path(scratch), SEED)
     say(f"Anomaly: {cases.anomaly.title}")
-    findings += anomaly_part.run(client, cases.anomaly, show)
+    findings += anomaly_part.run(client, cases.anomaly, _Progress(say))
     say(f"Planner: {cases.planning.title}, {solve_s:g} s")
-    findings += planner_part.run(client, cases.planning, solve_s, show)
-    findings += _seen(client)
+    findings += planner_part.run(client, cases.planning, solve_s, _Progress(say))
+    findings += _seen(client, cases.anomaly.detector)
     return table(findings)
 
 
-def _seen(client: Client) -> list[Finding]:
-    jobs, alerts = client.jobs(limit=SHOWN_AT_MOST), client.alerts(limit=SHOWN_AT_MOST)
+class _Progress:
+    """Says how far a job is, once every tenth of the way."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._said = ("", 0.0)
+
+    def __call__(self, job: Job) -> None:
+        state, fraction = self._said
+        if job.state != state or job.fraction >= fraction + SAID_EVERY:
+            self._said = (job.state, job.fraction)
+            self._say(f"  {job.kind} {job.state} {job.fraction:.0%} {'' if job.ended else job.message}".rstrip())
+
+
+def _seen(client: Client, detector: str) -> list[Finding]:
     return [
-        *(Finding("jobs", job.kind, f"{job.state}, attempt {job.attempt}") for job in jobs),
-        *(Finding("alerts", alert["severity"], alert["message"]) for alert in alerts),
+        *(Finding("jobs", job.kind, f"{job.state}, attempt {job.attempt}") for job in client.jobs(SHOWN_AT_MOST)),
+        *(Finding("alerts", alert["severity"], alert["message"]) for alert in _alerts_of(client, detector)),
     ]
+
+
+def _alerts_of(client: Client, detector: str) -> list[JsonObject]:
+    """The newest alerts of a detector; they travel by themselves and may come a moment after the scores."""
+    for _look in range(ALERT_LOOKS):
+        raised = [alert for alert in client.alerts() if alert["subject"] == detector]
+        if raised:
+            return raised[:SHOWN_AT_MOST]
+        time.sleep(ALERT_LOOK_S)
+    return []

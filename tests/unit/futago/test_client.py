@@ -353,7 +353,7 @@ def test_waiting_reports_progress_and_returns_the_result(gateway: FakeGateway, c
     seen: list[tuple[str, float, str]] = []
     job = client.wait("j1", on_progress=lambda job: seen.append((job.state, job.fraction, job.message)))
     assert job.result == {"detector": "plant"}
-    assert seen == [("running", 0.5, "epoch 5"), ("succeeded", 0.0, "")]
+    assert seen == [("running", 0.5, "epoch 5"), ("succeeded", 1.0, "")]
     assert slept == sorted(slept)
 
 
