@@ -78,7 +78,7 @@ images: ## Build one container image a process (DOCKER=podman works too)
 .PHONY: constraints
 constraints: ## Pin the newest versions of every dependency anew (then run the tests)
 	@rm -rf $(VENV)-pins && $(PYTHON) -m venv $(VENV)-pins
-	@$(VENV)-pins/bin/python -m pip install --quiet $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) '.[dev]' torch==2.13.0
+	@$(VENV)-pins/bin/python -m pip install --quiet $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) --editable '.[dev]' torch==2.13.0
 	@{ echo "# Every version the suite is tested with; 'make constraints' writes this file."; \
 	   $(VENV)-pins/bin/python -m pip freeze --exclude futago | sed -E 's/\+cpu$$//'; } > constraints.txt
 	@rm -rf $(VENV)-pins

@@ -5,7 +5,7 @@ import sys
 
 from benchmarks.pairs import pin_to_one_core
 
-NAMES = ("twin_predict",)
+NAMES = ("twin_predict", "anomaly_skab")
 
 
 def main() -> None:
@@ -13,7 +13,7 @@ def main() -> None:
     pin_to_one_core()
     for name in sys.argv[1:] or NAMES:
         benchmark = importlib.import_module(f"benchmarks.{name}")
-        print(benchmark.__doc__.splitlines()[0])
+        print((benchmark.__doc__ or name).splitlines()[0])
         benchmark.main()
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from pydantic import ValidationError
 
@@ -13,14 +14,19 @@ from services.planner.domain.plan import Assignment, InvalidAssignment, Plan, fi
 from services.planner.domain.problem import Problem, ProblemInvalid
 from services.planner.domain.score import Score
 from services.planner.schemas.faults import faults_of
-from services.planner.schemas.plan import PlanBody
+from services.planner.schemas.plan import PlanBody, score_of
 from services.planner.schemas.problem import parse_problem
+from services.planner.schemas.solve import SolverBody, TerminationBody
 from services.planner.solver.options import SolveOptions
 from services.planner.solver.solve import Progress, Solution
 from services.planner.solver.solve import solve as run_search
 from services.planner.solver.termination import StopReason, Termination
+from services.planner.solver.warm_up import keep_search_compiled
 from services.planner.solver.warm_up import warm_up as compile_search
 from shared.clock import Clock, SystemClock
+
+DEFAULT_OPTIONS: Final = SolveOptions()
+DEFAULT_TERMINATION: Final = Termination()
 
 __all__ = [
     "Progress",
@@ -30,7 +36,10 @@ __all__ = [
     "StopReason",
     "Termination",
     "explain",
+    "keep_compiled",
+    "read_options",
     "read_problem",
+    "read_termination",
     "score",
     "solve",
     "warm_up",
@@ -79,8 +88,8 @@ def read_problem(document: object) -> Problem:
 def solve(
     problem: Mapping[str, object] | Problem,
     *,
-    options: SolveOptions = SolveOptions(),
-    termination: Termination = Termination(),
+    options: SolveOptions = DEFAULT_OPTIONS,
+    termination: Termination = DEFAULT_TERMINATION,
     on_progress: Callable[[Progress], None] = lambda _: None,
     should_stop: Callable[[], bool] = lambda: False,
     clock: Clock | None = None,
@@ -168,6 +177,29 @@ def explain(
     read = read_problem(problem)
     made = plan if isinstance(plan, Plan) else make_plan(read, _read_assignments(plan))
     return explain_plan(read, made, device=device, rule=rule, month=month)
+
+
+def read_options(body: SolverBody) -> SolveOptions:
+    """Return the options of a request."""
+    return SolveOptions(late_acceptance_size=body.late_acceptance_size, seed=body.seed)
+
+
+def read_termination(body: TerminationBody, problem: Problem) -> Termination:
+    """Return the limits of a request; a wanted score is about the problem's levels."""
+    wanted = None
+    if body.best_score is not None:
+        wanted = score_of(problem.levels, body.best_score, problem.decimals)
+    return Termination(
+        seconds=body.seconds,
+        unimproved_seconds=body.unimproved_seconds,
+        best_score=wanted,
+        steps=body.steps,
+    )
+
+
+def keep_compiled(cache_dir: Path) -> bool:
+    """Keep the compiled search in a folder and take it from there; tell whether that is possible."""
+    return keep_search_compiled(cache_dir)
 
 
 def warm_up(cache_dir: Path | None = None) -> bool:

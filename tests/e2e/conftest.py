@@ -56,8 +56,11 @@ class Suite:
         return {**os.environ, "FUTAGO_HOME": str(self.home), "FUTAGO_PORT": str(self.port)}
 
     def start(self) -> float:
-        """`make run` in a session of its own; returns the seconds until it is ready."""
+        """`make run` in a session of its own; returns the seconds until it says that it is ready."""
+        if self.make is not None:
+            self.make.wait(timeout=20)
         started = time.monotonic()
+        self.output.write_bytes(b"")
         with self.output.open("ab") as log:
             self.make = subprocess.Popen(
                 ["make", "run"], cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True
@@ -68,7 +71,7 @@ class Suite:
 
     def _ready_or_dead(self) -> bool:
         assert self.make is not None
-        return self.make.poll() is not None or self.ready()
+        return self.make.poll() is not None or (self.ready() and "Futago is ready" in self.output.read_text())
 
     def ready(self) -> bool:
         try:
@@ -89,7 +92,7 @@ class Suite:
         return {process["name"]: process["pid"] for process in status["processes"] if process["pid"]}
 
     def supervisor(self) -> int:
-        return int(json.loads(self.command("status", "--json").stdout)["pid"])
+        return int(json.loads(self.command("status", "--json").stdout)["supervisor_pid"])
 
     def interrupt(self) -> int:
         """Ctrl-C: SIGINT to the whole group, as a terminal does; returns make's exit code."""
@@ -115,7 +118,7 @@ class Suite:
         return Client(credentials=self.home / "credentials.json")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def suite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suite]:
     folder = tmp_path_factory.mktemp("suite")
     suite = Suite(home=folder / "home", port=free_port(), output=folder / "make-run.log")

@@ -100,4 +100,4 @@ def test_every_access_is_in_the_audit_log_and_its_chain_holds(suite: Any):
     headers = {"X-API-Key": key}
     entries = httpx.get(f"{suite.url}/api/v1/audit?limit=50", headers=headers).json()["items"]
     assert entries
-    assert httpx.get(f"{suite.url}/api/v1/audit/verify", headers=headers).json()["valid"] is True
+    assert httpx.get(f"{suite.url}/api/v1/audit/verify", headers=headers).json()["intact"] is True

@@ -81,7 +81,9 @@ def test_ctrl_c_stops_everything_and_the_second_start_is_quick(suite: Suite):
     password = json.loads((suite.home / "credentials.json").read_text())["password"]
     code = suite.interrupt()
     wait_until(lambda: not suite.left_running(), 20, "every process to be gone")
-    assert code == 0
+    # The suite ends with 0; make itself, in the same terminal, dies of the signal.
+    assert code in {0, -signal.SIGINT}
+    assert "Error" not in suite.output.read_text()
     assert suite.start() < SECOND_START_S
     assert json.loads((suite.home / "credentials.json").read_text())["password"] == password
     with suite.client() as client:

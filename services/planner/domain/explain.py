@@ -17,7 +17,7 @@ class FilterUnknown(AppError):
     kind, code = Kind.INVALID, "planner.filter_unknown"
 
     def __init__(self, name: str, value: str) -> None:
-        super().__init__(f"the problem has no {name} {value!r}", **{name: value})
+        super().__init__(f"the problem has no {name} {value!r}", filter=name, value=value)
 
 
 @dataclass(frozen=True, slots=True)

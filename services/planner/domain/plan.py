@@ -108,11 +108,11 @@ class Plan:
 
     def start_date(self, problem: Problem, device: int) -> date:
         """Return the first day of an inspection."""
-        return problem.days[self.start[device]]
+        return problem.days[int(self.start[device])]
 
     def end_date(self, problem: Problem, device: int) -> date:
         """Return the last day of an inspection, counting the start day as its first."""
-        return problem.days[self.start[device] + problem.inspection_days[device] - 1]
+        return problem.days[int(self.start[device] + problem.inspection_days[device]) - 1]
 
     def return_interval_days(self, problem: Problem, device: int) -> int:
         """Return the calendar days from the end of the previous inspection to the start of this one."""

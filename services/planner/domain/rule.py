@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # Bases are counted in hundredths because monthly levelling squares a number with one decimal.
 BASE_DECIMALS = 2
-HUNDREDTHS = 10**BASE_DECIMALS
+HUNDREDTHS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class Rule(ABC):
         covered: BoolArray = self.covered_types(problem)[problem.type_of]
         return covered
 
-    def match(  # noqa: D417 - the other arguments are those of Match
+    def match(
         self,
         problem: "Problem",
         base_hundredths: int,

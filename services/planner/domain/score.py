@@ -64,9 +64,7 @@ class Score:
 
     def as_numbers(self) -> dict[str, int | float]:
         """Return the points by level as JSON numbers."""
-        return {
-            level: json_number(units, self.decimals) for level, units in zip(self.levels, self.units, strict=True)
-        }
+        return {level: json_number(units, self.decimals) for level, units in zip(self.levels, self.units, strict=True)}
 
     def __lt__(self, other: "Score") -> bool:
         # Scores of one problem share levels and decimals; comparing any others would mean nothing.

@@ -75,7 +75,7 @@ def _doubles(name: str, field: str | None, values: Iterable[tuple[int, str]]) ->
 
 
 def _rule_levels(parts: Parts) -> Iterator[CrossFault]:
-    for index, rule in parts.rules:
+    for index, rule in parts.rules if parts.levels else ():
         if rule.level not in parts.levels:
             yield CrossFault(("rules", index, "level"), f"{rule.level!r} is not one of the levels {list(parts.levels)}")
 
@@ -125,4 +125,6 @@ def _rules_that_lean_on_others(parts: Parts) -> Iterator[CrossFault]:
     days = limit_days(rule for _, rule in parts.rules)
     for index, rule in parts.rules:
         if isinstance(rule, ReturnIntervalBody) and rule.days is None and days is None:
-            yield CrossFault(("rules", index, "days"), "days are needed: there is not one return limit to take them from")
+            yield CrossFault(
+                ("rules", index, "days"), "days are needed: there is not one return limit to take them from"
+            )

@@ -1,11 +1,10 @@
 """Faults pydantic finds, as JSON pointers into what was sent."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import cast
+from collections.abc import Iterable, Mapping
+from typing import LiteralString, cast
 
 from pydantic import ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
-from typing_extensions import LiteralString
 
 from services.planner.schemas.cross_checks import CrossFault, Location
 from shared.errors import Fault
@@ -28,14 +27,21 @@ def path_in(document: object, location: Location) -> Location:
     path: list[str | int] = []
     place = document
     for position, part in enumerate(location):
-        if isinstance(place, Mapping) and part in place:
-            place = place[part]
-        elif isinstance(place, Sequence) and not isinstance(place, str) and isinstance(part, int) and part < len(place):
-            place = place[part]
-        elif not (isinstance(place, Mapping) and position == len(location) - 1 and isinstance(part, str)):
-            continue
-        path.append(part)
+        found, inside = _step(place, part)
+        if found:
+            path.append(part)
+            place = inside
+        elif isinstance(place, Mapping) and isinstance(part, str) and position == len(location) - 1:
+            path.append(part)
     return tuple(path)
+
+
+def _step(place: object, part: str | int) -> tuple[bool, object]:
+    if isinstance(place, Mapping):
+        return part in place, place.get(part)
+    if isinstance(place, list) and isinstance(part, int) and part < len(place):
+        return True, place[part]
+    return False, None
 
 
 def merged(title: str, document: object, shape: ValidationError | None, cross: Iterable[CrossFault]) -> ValidationError:
@@ -52,7 +58,7 @@ def merged(title: str, document: object, shape: ValidationError | None, cross: I
 
 def _line(kind: str, location: Location, message: str, value: object) -> InitErrorDetails:
     # The message is a template to pydantic: braces that a caller sent must not be read as its fields.
-    error = PydanticCustomError(cast("LiteralString", kind), "{message}", {"message": message})
+    error = PydanticCustomError(cast("LiteralString", kind), "{message}", {"message": message})  # type: ignore[redundant-cast]
     return InitErrorDetails(type=error, loc=location, input=value)
 
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import date
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Final, Self, TypeVar
 
 from pydantic import Field, ModelWrapValidatorHandler, TypeAdapter, ValidationError, model_validator
 
@@ -30,9 +30,11 @@ class ProblemBody(Body):
     horizon: HorizonBody
     calendar: CalendarBody = CalendarBody()
     levels: list[Name] = Field(list(DEFAULT_LEVELS), min_length=1, max_length=10, description="first counts first")
-    areas: Annotated[int, Field(ge=1, le=10_000, strict=True)] | Annotated[
-        list[AreaBody], Field(min_length=1, max_length=10_000)
-    ] | None = Field(None, description="a number, or each one; the daily limit, if left out")
+    areas: (
+        Annotated[int, Field(ge=1, le=10_000, strict=True)]
+        | Annotated[list[AreaBody], Field(min_length=1, max_length=10_000)]
+        | None
+    ) = Field(None, description="a number, or each one; the daily limit, if left out")
     device_types: list[DeviceTypeBody] = Field(min_length=1, max_length=10_000)
     devices: list[DeviceBody] = Field(min_length=1, max_length=20_000)
     rules: list[RuleBody] = Field(max_length=200)
@@ -58,6 +60,15 @@ class ProblemBody(Body):
             devices=list(enumerate(self.devices)),
             rules=list(enumerate(self.rules)),
         )
+
+    def settled(self, holidays: HolidaySource) -> Self:
+        """Return the same problem with the country's public holidays written out.
+
+        A plan kept for years must not change its score because a holiday was moved since.
+        """
+        calendar = self._calendar(holidays)
+        written = self.calendar.model_copy(update={"country": None, "holidays": sorted(calendar.holidays)})
+        return self.model_copy(update={"calendar": written})
 
     def to_problem(self, holidays: HolidaySource, pointer: str = "") -> Problem:
         """Return the problem of the domain.

@@ -20,7 +20,7 @@ class HorizonBody(Body):
 
     start: PlainDate
     end: PlainDate
-    work_may_cross_end: bool = Field(False, strict=True)
+    work_may_cross_end: bool = Field(default=False, strict=True)
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -38,8 +38,10 @@ class HorizonBody(Body):
 class CalendarBody(Body):
     """Weekend, public holidays of a country, holidays added and working days taken back."""
 
-    country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = Field(None, description="ISO 3166-1 code, such as JP")
-    weekend: list[Weekday] = ["sat", "sun"]
+    country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = Field(
+        None, description="ISO 3166-1 code, such as JP"
+    )
+    weekend: list[Weekday] = Field(default=["sat", "sun"], max_length=7)
     holidays: list[PlainDate] = Field(default=[], max_length=10_000)
     working_days: list[PlainDate] = Field(default=[], max_length=10_000)
 
@@ -75,8 +77,9 @@ class DeviceBody(Body):
     previous_end: PlainDate
     start: PlainDate | None = None
     area: AreaId | None = None
-    pinned: bool = Field(False, strict=True, description="stay at `start`, and in `area` if given")
+    pinned: bool = Field(default=False, strict=True, description="stay at `start`, and in `area` if given")
     condition_due: PlainDate | None = None
+    asset: Name | None = Field(None, description="where the device stands, a dotted path such as acme.osaka.r101")
 
     @model_validator(mode="after")
     def _pinned_somewhere(self) -> Self:

@@ -1,13 +1,13 @@
 """Areas for start days that are settled, where all areas are alike.
 
-With no day above the number of areas, giving every inspection the area that was freed last is exact (interval graphs are
-perfect). With more, the best possible is that every area has its equal share of every day; such a division exists
+With no day above the number of areas, giving every inspection the area that was freed first is exact (interval graphs
+are perfect). With more, the best possible is that every area has its equal share of every day; such a division exists
 because the days of an inspection are consecutive [1]_, and dividing two areas' inspections evenly again and again
 finds it.
 
 References
 ----------
-.. [1] de Werra (1971), Equitable colorations of graphs, Revue française d'informatique et de recherche opérationnelle 5
+.. [1] de Werra (1971), Equitable colorations of graphs, Rev. française d'informatique et de recherche opérationnelle 5
 """
 
 import heapq

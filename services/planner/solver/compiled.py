@@ -2,9 +2,9 @@
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final, ParamSpec, TypeVar, cast
+from typing import Any, Final, ParamSpec, TypeVar, cast
 
 import numba
 from numba import njit
@@ -14,7 +14,7 @@ R = TypeVar("R")
 
 # Kernels allocate nothing, so they need no reference counts: leaving them out made proposing a move 11 ns instead of
 # 660 ns, because Numba counts every array of a tuple at every access (measured with Numba 0.68 on 35 arrays).
-_NO_REFERENCE_COUNTS: Final = {"_nrt": False}
+_NO_REFERENCE_COUNTS: Final[Mapping[str, Any]] = {"_nrt": False}
 
 
 def kernel(function: Callable[P, R]) -> Callable[P, R]:
@@ -45,7 +45,7 @@ def keep_compiled(functions: tuple[Callable[..., object], ...], folder: Path) ->
         return False
     if not os.access(place, os.W_OK):
         return False
-    numba.config.CACHE_DIR = str(place)
+    numba.config.CACHE_DIR = str(place)  # type: ignore[attr-defined]  # settings are set when Numba is imported
     for function in functions:
         function.enable_caching()  # type: ignore[attr-defined]  # a compiled function has it
     return True

@@ -4,16 +4,18 @@ Every function is plain arithmetic on the arrays of `Model` and `State`; the tes
 `domain.scoring` over random problems and moves.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
-
 
 from services.planner.domain.arrays import IntArray
 from services.planner.solver.compiled import entry_point, kernel
 from services.planner.solver.model import Model
 
 UNPLACED = -1
+
+Spot: TypeAlias = tuple[int, int]  # start day and area
+Span: TypeAlias = tuple[int, int]  # first day and the day after the last; or the start days before and after a move
 
 
 class State(NamedTuple):
@@ -46,104 +48,148 @@ def empty_state(model: Model) -> State:
 
 
 @kernel
-def cost_of_placing(model: Model, state: State, device: int, start: int, area: int, out: IntArray) -> None:
+def cost_of_placing(model: Model, state: State, device: int, target: Spot, out: IntArray) -> None:
     """Write to `out` what placing an unplaced device costs by level."""
     kind = model.type_of[device]
-    end = start + model.length[device]
+    start, area = target
     for level in range(out.shape[0]):
         out[level] = model.own_cost[device, start, level]
-    for place in range(model.capacity_first[kind], model.capacity_first[kind + 1]):
-        capacity = model.capacity_of[place]
-        above = 0
-        for day in range(start, end):
-            if state.use[capacity, day] >= model.capacity_limit[capacity, day]:
-                above += 1
-        out[model.capacity_level[capacity]] += above * model.capacity_weight[capacity]
-    for spacing in range(model.spacing_first[kind], model.spacing_first[kind + 1]):
-        out[model.spacing_level[spacing]] += state.near[spacing, start] * model.spacing_weight[spacing]
-    count = state.month_count[kind, model.month_of[start]]
-    for entry in range(model.levelling_first[kind], model.levelling_first[kind + 1]):
-        off = 10 * count - model.levelling_share[entry]
-        out[model.levelling_level[entry]] += (20 * off + 100) * model.levelling_weight[entry]
-    for place in range(model.season_first[kind], model.season_first[kind + 1]):
-        season = model.season_of[place]
-        if model.season_days[season, start] == 1 and state.season_count[season] >= model.season_limit[season]:
-            out[model.season_level[season]] += model.season_weight[season]
-    for place in range(model.exclusive_first[kind], model.exclusive_first[kind + 1]):
-        exclusive = model.exclusive_of[place]
-        shared = 0
-        for day in range(start, end):
-            if state.area_use[exclusive, area, day] >= 1:
-                shared += 1
-        out[model.exclusive_level[exclusive]] += shared * model.exclusive_weight[exclusive]
+    starts = (UNPLACED, start)
+    days = (start, start + model.length[device])
+    add_entered_days(model, state, kind, days, out)
+    add_spacing(model, state, kind, starts, out)
+    add_levelling(model, state, kind, starts, out)
+    add_seasons(model, state, kind, starts, out)
+    add_entered_area(model, state, (kind, area), days, out)
 
 
 @kernel
-def cost_of_moving(model: Model, state: State, device: int, start: int, area: int, out: IntArray) -> None:
-    """Write to `out` what moving a placed device costs by level; below zero where it saves.
-
-    Only the days that the two inspections do not share are looked at.
-    """
-    kind = model.type_of[device]
-    length = model.length[device]
-    before = state.start[device]
-    if start >= before:
-        leave_first, leave_end = before, min(start, before + length)
-        enter_first, enter_end = max(start, before + length), start + length
-    else:
-        leave_first, leave_end = max(before, start + length), before + length
-        enter_first, enter_end = start, min(before, start + length)
-
+def cost_of_moving(model: Model, state: State, device: int, target: Spot, out: IntArray) -> None:
+    """Write to `out` what moving a placed device costs by level; below zero where it saves."""
+    kind, length = model.type_of[device], model.length[device]
+    before, area_before = state.start[device], state.area[device]
+    start, area = target
     for level in range(out.shape[0]):
         out[level] = model.own_cost[device, start, level] - model.own_cost[device, before, level]
+    # Only the days that the two inspections do not share are looked at.
+    if start >= before:
+        left = (before, min(start, before + length))
+        entered = (max(start, before + length), start + length)
+    else:
+        left = (max(before, start + length), before + length)
+        entered = (start, min(before, start + length))
+    starts = (before, start)
+    add_left_days(model, state, kind, left, out)
+    add_entered_days(model, state, kind, entered, out)
+    add_spacing(model, state, kind, starts, out)
+    add_levelling(model, state, kind, starts, out)
+    add_seasons(model, state, kind, starts, out)
+    if area != area_before:
+        left, entered = (before, before + length), (start, start + length)
+    add_left_area(model, state, (kind, area_before), left, out)
+    add_entered_area(model, state, (kind, area), entered, out)
+
+
+@kernel
+def add_entered_days(model: Model, state: State, kind: int, days: Span, out: IntArray) -> None:
+    """Add what one more device of a type costs by daily limits and busy seasons."""
     for place in range(model.capacity_first[kind], model.capacity_first[kind + 1]):
         capacity = model.capacity_of[place]
-        above = 0
-        for day in range(leave_first, leave_end):
-            if state.use[capacity, day] > model.capacity_limit[capacity, day]:
-                above -= 1
-        for day in range(enter_first, enter_end):
+        full = 0
+        for day in range(days[0], days[1]):
             if state.use[capacity, day] >= model.capacity_limit[capacity, day]:
-                above += 1
-        out[model.capacity_level[capacity]] += above * model.capacity_weight[capacity]
-    apart = abs(model.calendar_day[start] - model.calendar_day[before])
-    for spacing in range(model.spacing_first[kind], model.spacing_first[kind + 1]):
-        days = model.spacing_days[spacing]
-        # The table counts the device itself: its own share is taken out on both sides.
-        closer = state.near[spacing, start] - max(0, days - apart) - (state.near[spacing, before] - days)
-        out[model.spacing_level[spacing]] += closer * model.spacing_weight[spacing]
-    month_before, month = model.month_of[before], model.month_of[start]
-    if month != month_before:
-        fewer, more = state.month_count[kind, month_before], state.month_count[kind, month]
-        for entry in range(model.levelling_first[kind], model.levelling_first[kind + 1]):
-            share = model.levelling_share[entry]
-            change = 20 * (10 * more - share) - 20 * (10 * fewer - share) + 200
-            out[model.levelling_level[entry]] += change * model.levelling_weight[entry]
-    for place in range(model.season_first[kind], model.season_first[kind + 1]):
-        season = model.season_of[place]
-        change = model.season_days[season, start] - model.season_days[season, before]
-        if change == 1 and state.season_count[season] >= model.season_limit[season]:
-            out[model.season_level[season]] += model.season_weight[season]
-        elif change == -1 and state.season_count[season] > model.season_limit[season]:
-            out[model.season_level[season]] -= model.season_weight[season]
-    area_before = state.area[device]
-    if area != area_before:
-        leave_first, leave_end, enter_first, enter_end = before, before + length, start, start + length
+                full += 1
+        out[model.capacity_level[capacity]] += full * model.capacity_weight[capacity]
+
+
+@kernel
+def add_left_days(model: Model, state: State, kind: int, days: Span, out: IntArray) -> None:
+    """Take off what one device of a type less saves by daily limits and busy seasons."""
+    for place in range(model.capacity_first[kind], model.capacity_first[kind + 1]):
+        capacity = model.capacity_of[place]
+        over = 0
+        for day in range(days[0], days[1]):
+            if state.use[capacity, day] > model.capacity_limit[capacity, day]:
+                over += 1
+        out[model.capacity_level[capacity]] -= over * model.capacity_weight[capacity]
+
+
+@kernel
+def add_entered_area(model: Model, state: State, kind_and_area: Spot, days: Span, out: IntArray) -> None:
+    """Add what one more device of a type costs in an area."""
+    kind, area = kind_and_area
+    for place in range(model.exclusive_first[kind], model.exclusive_first[kind + 1]):
+        exclusive = model.exclusive_of[place]
+        taken = 0
+        for day in range(days[0], days[1]):
+            if state.area_use[exclusive, area, day] >= 1:
+                taken += 1
+        out[model.exclusive_level[exclusive]] += taken * model.exclusive_weight[exclusive]
+
+
+@kernel
+def add_left_area(model: Model, state: State, kind_and_area: Spot, days: Span, out: IntArray) -> None:
+    """Take off what one device of a type less saves in an area."""
+    kind, area = kind_and_area
     for place in range(model.exclusive_first[kind], model.exclusive_first[kind + 1]):
         exclusive = model.exclusive_of[place]
         shared = 0
-        for day in range(leave_first, leave_end):
-            if state.area_use[exclusive, area_before, day] > 1:
-                shared -= 1
-        for day in range(enter_first, enter_end):
-            if state.area_use[exclusive, area, day] >= 1:
+        for day in range(days[0], days[1]):
+            if state.area_use[exclusive, area, day] > 1:
                 shared += 1
-        out[model.exclusive_level[exclusive]] += shared * model.exclusive_weight[exclusive]
+        out[model.exclusive_level[exclusive]] -= shared * model.exclusive_weight[exclusive]
+
+
+@kernel
+def add_spacing(model: Model, state: State, kind: int, starts: Span, out: IntArray) -> None:
+    """Add the change of spacing costs for a device that goes from one start to another, or comes in."""
+    before, start = starts
+    for spacing in range(model.spacing_first[kind], model.spacing_first[kind + 1]):
+        closer = state.near[spacing, start]
+        if before != UNPLACED:
+            # The table counts the device itself where it stands: its own share is taken out on both sides.
+            days = model.spacing_days[spacing]
+            apart = abs(model.calendar_day[start] - model.calendar_day[before])
+            closer -= max(0, days - apart) + state.near[spacing, before] - days
+        out[model.spacing_level[spacing]] += closer * model.spacing_weight[spacing]
+
+
+@kernel
+def add_levelling(model: Model, state: State, kind: int, starts: Span, out: IntArray) -> None:
+    """Add the change of levelling costs, from differences of (10 devices - share)^2 in the months entered and left."""
+    before, start = starts
+    month = model.month_of[start]
+    month_before = model.month_of[before] if before != UNPLACED else UNPLACED
+    if month == month_before:
+        return
+    more = state.month_count[kind, month]
+    for entry in range(model.levelling_first[kind], model.levelling_first[kind + 1]):
+        share = model.levelling_share[entry]
+        change = 20 * (10 * more - share) + 100
+        if month_before != UNPLACED:
+            change -= 20 * (10 * state.month_count[kind, month_before] - share) - 100
+        out[model.levelling_level[entry]] += change * model.levelling_weight[entry]
+
+
+@kernel
+def add_seasons(model: Model, state: State, kind: int, starts: Span, out: IntArray) -> None:
+    """Add the change of costs for those sent in during a season."""
+    before, start = starts
+    for place in range(model.season_first[kind], model.season_first[kind + 1]):
+        season = model.season_of[place]
+        was = model.season_days[season, before] if before != UNPLACED else 0
+        change = model.season_days[season, start] - was
+        count_now, limit = state.season_count[season], model.season_limit[season]
+        if change == 1 and count_now >= limit:
+            out[model.season_level[season]] += model.season_weight[season]
+        elif change == -1 and count_now > limit:
+            out[model.season_level[season]] -= model.season_weight[season]
 
 
 @entry_point
-def count(model: Model, state: State, device: int, start: int, area: int, by: int) -> None:
-    kind = model.type_of[device]
+def count(model: Model, state: State, device: int, by: int) -> None:
+    """Count a device in (1) or out (-1) where it stands."""
+    kind, start, area = model.type_of[device], state.start[device], state.area[device]
     end = start + model.length[device]
     for place in range(model.capacity_first[kind], model.capacity_first[kind + 1]):
         capacity = model.capacity_of[place]
@@ -172,22 +218,20 @@ def count(model: Model, state: State, device: int, start: int, area: int, by: in
 
 
 @kernel
-def place(model: Model, state: State, device: int, start: int, area: int, cost: IntArray) -> None:
+def place_device(model: Model, state: State, device: int, target: Spot, cost: IntArray) -> None:
     """Place an unplaced device at what `cost_of_placing` said it costs."""
-    count(model, state, device, start, area, 1)
-    state.start[device] = start
-    state.area[device] = area
+    state.start[device], state.area[device] = target
+    count(model, state, device, 1)
     for level in range(cost.shape[0]):
         state.cost[level] += cost[level]
 
 
 @kernel
-def move(model: Model, state: State, device: int, start: int, area: int, cost: IntArray) -> None:
+def move_device(model: Model, state: State, device: int, target: Spot, cost: IntArray) -> None:
     """Move a placed device at what `cost_of_moving` said it costs."""
-    count(model, state, device, state.start[device], state.area[device], -1)
-    count(model, state, device, start, area, 1)
-    state.start[device] = start
-    state.area[device] = area
+    count(model, state, device, -1)
+    state.start[device], state.area[device] = target
+    count(model, state, device, 1)
     for level in range(cost.shape[0]):
         state.cost[level] += cost[level]
 
@@ -197,5 +241,5 @@ def is_less(left: IntArray, right: IntArray) -> bool:
     """Whether one cost is below another, first level first."""
     for level in range(left.shape[0]):
         if left[level] != right[level]:
-            return left[level] < right[level]
+            return bool(left[level] < right[level])
     return False

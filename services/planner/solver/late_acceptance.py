@@ -5,19 +5,18 @@ the article's case the former ended 1 to 3 % lower at equal time.
 
 References
 ----------
-.. [1] Burke & Bykov (2017), The late acceptance Hill-Climbing heuristic, European Journal of Operational Research 258(1)
+.. [1] Burke & Bykov (2017), The late acceptance Hill-Climbing heuristic, Eur. J. Operational Research 258(1)
 """
 
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from services.planner.domain.arrays import IntArray
-from services.planner.solver.compiled import entry_point
+from services.planner.solver.compiled import entry_point, kernel
 from services.planner.solver.kernels import State, is_less
 from services.planner.solver.model import Model
-from services.planner.solver.moves import Move, empty_move, keep, propose, try_move, undo
+from services.planner.solver.moves import Move, RandomState, empty_move, keep, propose, try_move, undo
 
 
 class Memory(NamedTuple):
@@ -30,6 +29,7 @@ class Memory(NamedTuple):
     best_cost: IntArray  # (levels,)
     change: IntArray  # (levels,) scratch: cost of a move
     after: IntArray  # (levels,) scratch: cost of the plan after it
+    zero: IntArray  # (levels,) the cost of changing nothing
     proposal: Move
 
 
@@ -43,28 +43,25 @@ def remember(state: State, size: int) -> Memory:
         best_cost=state.cost.copy(),
         change=np.zeros_like(state.cost),
         after=np.zeros_like(state.cost),
+        zero=np.zeros_like(state.cost),
         proposal=empty_move(len(state.cost)),
     )
 
 
 @entry_point
-def search(model: Model, state: State, memory: Memory, random: npt.NDArray[np.uint64], moves: int) -> None:
+def search(model: Model, state: State, memory: Memory, random: RandomState, moves: int) -> None:
     """Try so many moves."""
     levels = state.cost.shape[0]
-    late, change, after = memory.late, memory.change, memory.after
+    late, after = memory.late, memory.after
     position = memory.position[0]
     for _ in range(moves):
         propose(model, state, random, memory.proposal)
         for level in range(levels):
             after[level] = state.cost[level]
-        try_move(model, state, memory.proposal, change)
-        worse = False
+        try_move(model, state, memory.proposal, memory.change)
         for level in range(levels):
-            if change[level] != 0:
-                worse = change[level] > 0
-                break
-        for level in range(levels):
-            after[level] += change[level]
+            after[level] += memory.change[level]
+        worse = is_less(memory.zero, memory.change)
         if worse and is_less(late[position], after):
             undo(model, state, memory.proposal)
             continue
@@ -73,9 +70,14 @@ def search(model: Model, state: State, memory: Memory, random: npt.NDArray[np.ui
             late[position, level] = after[level]
         position = position + 1 if position + 1 < late.shape[0] else 0
         if not worse and is_less(after, memory.best_cost):
-            for level in range(levels):
-                memory.best_cost[level] = after[level]
-            for device in range(state.start.shape[0]):
-                memory.best_start[device] = state.start[device]
-                memory.best_area[device] = state.area[device]
+            _remember_best(state, memory)
     memory.position[0] = position
+
+
+@kernel
+def _remember_best(state: State, memory: Memory) -> None:
+    for level in range(state.cost.shape[0]):
+        memory.best_cost[level] = state.cost[level]
+    for device in range(state.start.shape[0]):
+        memory.best_start[device] = state.start[device]
+        memory.best_area[device] = state.area[device]

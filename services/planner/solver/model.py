@@ -13,7 +13,7 @@ from services.planner.domain.constraints.monthly_levelling import MonthlyLevelli
 from services.planner.domain.constraints.same_type_spacing import SameTypeSpacing
 from services.planner.domain.problem import Problem
 from services.planner.domain.rule import HUNDREDTHS, CapacityRule, DeviceRule, Rule
-from services.planner.solver.limits import check_size, check_weights
+from services.planner.domain.search_limits import check_search_limits
 
 
 class Model(NamedTuple):
@@ -61,7 +61,7 @@ class Model(NamedTuple):
     exclusive_of: IntArray
     exclusive_weight: IntArray
     exclusive_level: IntArray
-    eligible: IntArray  # (devices' types or pins, areas) 1 where the device may go
+    eligible: IntArray  # (devices, areas) 1 where the device may go
     months: int
     areas: int
 
@@ -114,8 +114,7 @@ def build_model(problem: Problem) -> Model:
         If a score could leave the range of 64-bit integers.
     """
     levels = {level: index for index, level in enumerate(used_levels(problem))}
-    check_size(problem, levels=len(levels))
-    check_weights(problem)
+    check_search_limits(problem)
     movable = np.flatnonzero([not device.pinned for device in problem.devices]).astype(np.int64)
     mates = [movable[problem.type_of[movable] == index] for index in range(len(problem.types))]
     capacities = _capacities(problem, levels)

@@ -1,17 +1,18 @@
 """Moves the search tries: another day, a few days on, an exchange of two devices, another area."""
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-
 from services.planner.domain.arrays import IntArray
 from services.planner.solver.compiled import kernel
-from services.planner.solver.kernels import State, cost_of_moving, move
+from services.planner.solver.kernels import State, cost_of_moving, move_device
 from services.planner.solver.model import Model
 
 NOBODY = -1
+
+RandomState: TypeAlias = npt.NDArray[np.uint64]  # (1,)
 
 # Shares of the moves, out of 100. Measured on the article's case: short shifts find most improvements once the plan
 # is dense, random days and exchanges get it out of a corner.
@@ -42,20 +43,20 @@ def empty_move(levels: int) -> Move:
     )
 
 
-def seed_random(seed: int) -> npt.NDArray[np.uint64]:
+def seed_random(seed: int) -> RandomState:
     """Return the state of the random numbers; the same seed gives the same search on every machine."""
     return np.array([seed], dtype=np.uint64)
 
 
 @kernel
-def draw(random: npt.NDArray[np.uint64], below: int) -> int:
+def draw(random: RandomState, below: int) -> int:
     """Return a whole number from 0 to `below - 1` (SplitMix64, Steele et al. 2014; `below` less than 2**31)."""
     random[0] += np.uint64(0x9E3779B97F4A7C15)
     mixed = random[0]
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     mixed ^= mixed >> np.uint64(31)
-    return np.int64(mixed >> np.uint64(33)) * below >> 31
+    return int(np.int64(mixed >> np.uint64(33)) * below >> 31)
 
 
 @kernel
@@ -65,7 +66,7 @@ def best_area(model: Model, state: State, device: int, start: int, preferred: in
     if model.exclusive_first[kind] == model.exclusive_first[kind + 1]:
         if preferred >= 0 and model.eligible[device, preferred] == 1:
             return preferred
-        return np.int64(np.argmax(model.eligible[device]))
+        return int(np.argmax(model.eligible[device]))
     own_start, own_area = state.start[device], state.area[device]
     own_end = own_start + model.length[device]
     chosen = NOBODY
@@ -88,22 +89,21 @@ def best_area(model: Model, state: State, device: int, start: int, preferred: in
 
 
 @kernel
-def propose(model: Model, state: State, random: npt.NDArray[np.uint64], proposal: Move) -> None:
+def propose(model: Model, state: State, random: RandomState, proposal: Move) -> None:
     """Write a random move to `proposal`; it may turn out to change nothing."""
     kind_of_move = draw(random, 100)
     device = model.movable[draw(random, len(model.movable))]
-    before = state.start[device]
-    proposal.device[0] = device
-    proposal.device[1] = NOBODY
+    proposal.device[0], proposal.device[1] = device, NOBODY
+    if kind_of_move >= SHIFTS + RANDOM_DAYS:
+        other = _partner(model, random, device, kind_of_move)
+        _propose_exchange(model, state, proposal, other)
+        return
     if kind_of_move < SHIFTS:
         days = draw(random, 2 * SHIFT_LIMIT_DAYS) - SHIFT_LIMIT_DAYS
-        start = before + (days if days < 0 else days + 1)
+        start = state.start[device] + (days if days < 0 else days + 1)
         proposal.start[0] = min(max(start, 0), model.start_count[device] - 1)
-    elif kind_of_move < SHIFTS + RANDOM_DAYS:
-        proposal.start[0] = draw(random, model.start_count[device])
     else:
-        _propose_exchange(model, state, random, proposal, kind_of_move < SHIFTS + RANDOM_DAYS + MATE_SWAPS)
-        return
+        proposal.start[0] = draw(random, model.start_count[device])
     if len(model.exclusive_weight) == 0:
         proposal.area[0] = state.area[device]
     elif draw(random, 8) == 0:
@@ -114,28 +114,27 @@ def propose(model: Model, state: State, random: npt.NDArray[np.uint64], proposal
 
 
 @kernel
-def _propose_exchange(
-    model: Model, state: State, random: npt.NDArray[np.uint64], proposal: Move, mates: bool
-) -> None:
-    device = proposal.device[0]
-    if mates:
+def _partner(model: Model, random: RandomState, device: int, kind_of_move: int) -> int:
+    if kind_of_move < SHIFTS + RANDOM_DAYS + MATE_SWAPS:
         kind = model.type_of[device]
         first = model.mates_first[kind]
-        other = model.mates_of[first + draw(random, model.mates_first[kind + 1] - first)]
-    else:
-        other = model.movable[draw(random, len(model.movable))]
-    proposal.start[0], proposal.area[0] = state.start[device], state.area[device]
-    if other == device:
-        return
-    start, other_start = state.start[other], state.start[device]
-    if start >= model.start_count[device] or other_start >= model.start_count[other]:
-        return
-    area, other_area = state.area[other], state.area[device]
-    if model.eligible[device, area] == 0 or model.eligible[other, other_area] == 0:
+        return int(model.mates_of[first + draw(random, model.mates_first[kind + 1] - first)])
+    return int(model.movable[draw(random, len(model.movable))])
+
+
+@kernel
+def _propose_exchange(model: Model, state: State, proposal: Move, other: int) -> None:
+    device = proposal.device[0]
+    own_start, own_area = state.start[device], state.area[device]
+    start, area = state.start[other], state.area[other]
+    fits = start < model.start_count[device] and own_start < model.start_count[other]
+    eligible = model.eligible[device, area] == 1 and model.eligible[other, own_area] == 1
+    if other == device or not fits or not eligible:
+        proposal.start[0], proposal.area[0] = own_start, own_area
         return
     proposal.device[1] = other
     proposal.start[0], proposal.area[0] = start, area
-    proposal.start[1], proposal.area[1] = other_start, other_area
+    proposal.start[1], proposal.area[1] = own_start, own_area
 
 
 @kernel
@@ -144,16 +143,16 @@ def try_move(model: Model, state: State, proposal: Move, cost: IntArray) -> None
 
     Follow with `keep` or `undo`.
     """
-    device = proposal.device[0]
-    cost_of_moving(model, state, device, proposal.start[0], proposal.area[0], proposal.cost[0])
+    device, other = proposal.device[0], proposal.device[1]
+    target = (proposal.start[0], proposal.area[0])
+    cost_of_moving(model, state, device, target, proposal.cost[0])
     for level in range(cost.shape[0]):
         cost[level] = proposal.cost[0, level]
-    other = proposal.device[1]
     if other == NOBODY:
         return
     proposal.origin[0], proposal.origin[1] = state.start[device], state.area[device]
-    move(model, state, device, proposal.start[0], proposal.area[0], proposal.cost[0])
-    cost_of_moving(model, state, other, proposal.start[1], proposal.area[1], proposal.cost[1])
+    move_device(model, state, device, target, proposal.cost[0])
+    cost_of_moving(model, state, other, (proposal.start[1], proposal.area[1]), proposal.cost[1])
     for level in range(cost.shape[0]):
         cost[level] += proposal.cost[1, level]
 
@@ -162,7 +161,8 @@ def try_move(model: Model, state: State, proposal: Move, cost: IntArray) -> None
 def keep(model: Model, state: State, proposal: Move) -> None:
     """Carry a tried proposal out."""
     last = 0 if proposal.device[1] == NOBODY else 1
-    move(model, state, proposal.device[last], proposal.start[last], proposal.area[last], proposal.cost[last])
+    target = (proposal.start[last], proposal.area[last])
+    move_device(model, state, proposal.device[last], target, proposal.cost[last])
 
 
 @kernel
@@ -171,4 +171,5 @@ def undo(model: Model, state: State, proposal: Move) -> None:
     if proposal.device[1] != NOBODY:
         for level in range(state.cost.shape[0]):
             proposal.cost[0, level] = -proposal.cost[0, level]
-        move(model, state, proposal.device[0], proposal.origin[0], proposal.origin[1], proposal.cost[0])
+        target = (proposal.origin[0], proposal.origin[1])
+        move_device(model, state, proposal.device[0], target, proposal.cost[0])

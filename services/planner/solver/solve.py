@@ -13,16 +13,16 @@ from services.planner.domain.problem import Problem
 from services.planner.domain.score import Score
 from services.planner.domain.scoring import score_plan
 from services.planner.solver.colouring import colour_areas
-from services.planner.solver.construct import first_fit, place_at
+from services.planner.solver.construct import first_fit, place_at, scatter
 from services.planner.solver.kernels import State, empty_state
-from services.planner.solver.late_acceptance import Memory, remember, search
+from services.planner.solver.late_acceptance import remember, search
 from services.planner.solver.model import Model, areas_interchangeable, build_model, used_levels
 from services.planner.solver.moves import seed_random
 from services.planner.solver.options import SolveOptions
 from services.planner.solver.termination import Standing, StopReason, Termination, reason_to_stop
 from shared.clock import Clock
 
-# Moves between two looks at the clock: about 10 ms. Part of what a seed means: the search may only restart there.
+# Moves between two looks at the clock, at most: about 10 ms. Part of what a seed means: passes end there.
 BATCH_MOVES = 50_000
 
 # What follows when late acceptance has settled: a rise of the remembered costs above the best plan's, or none to begin
@@ -117,17 +117,23 @@ class _Run:
         self._levels = used_levels(problem)
         self._size = list_size(self.model, options, termination)
         # A pass that is going to get better does so within a fifth of its length or so; measured as for `list_size`.
-        self._patience_moves = max(BATCH_MOVES, self._size * int(self.model.start_count.sum()) // 20)
+        self._patience_moves = max(1000, self._size * int(self.model.start_count.sum()) // 20)
+        self._batch_moves = min(BATCH_MOVES, self._patience_moves)
         self._random = seed_random(options.seed)
-        self._constructed = _construct(problem, self.model)
         self._passes = 0
-        self._begin_pass()
+        self._pinned = _place_pinned(problem, self.model)
+        self._state = State(*(array.copy() for array in self._pinned))
+        first_fit(self.model, self._state, np.arange(len(problem.devices), dtype=np.int64))
+        self._memory = remember(self._state, self._size)
+        self._start_counting()
         self._best_start = self._memory.best_start.copy()
         self._best_area = self._memory.best_area.copy()
         self._best_cost = self._memory.best_cost.copy()
 
-    def _begin_pass(self) -> None:
-        self._state = State(*(array.copy() for array in self._constructed))
+    def _scatter(self) -> None:
+        """Begin again from random days: what the search lets pass is at first as bad as they are."""
+        self._state = State(*(array.copy() for array in self._pinned))
+        scatter(self.model, self._state, self._random)
         self._memory = remember(self._state, self._size)
         self._start_counting()
 
@@ -148,13 +154,13 @@ class _Run:
         rise = REHEATS[self._passes % len(REHEATS)]
         self._passes += 1
         if rise is None:
-            self._begin_pass()
+            self._scatter()
         else:
             self._reheat(rise)
 
     def advance(self) -> bool:
         """Try a batch of moves; tell whether the best plan got better."""
-        moves = BATCH_MOVES if self._limit is None else min(BATCH_MOVES, self._limit - self.steps)
+        moves = self._batch_moves if self._limit is None else min(self._batch_moves, self._limit - self.steps)
         search(self.model, self._state, self._memory, self._random, moves)
         self.steps += moves
         cost = tuple(self._memory.best_cost)
@@ -185,7 +191,9 @@ class _Run:
         score = score_plan(self.problem, plan)
         if score != self.best_score():
             raise RuntimeError(f"the search added up {self.best_score()}, the plan scores {score}")
-        return Solution(plan, score, self.steps, seconds, reason, replace(self._options, late_acceptance_size=self._size))
+        return Solution(
+            plan, score, self.steps, seconds, reason, replace(self._options, late_acceptance_size=self._size)
+        )
 
     def _best_plan(self) -> Plan:
         area = self._best_area
@@ -209,17 +217,17 @@ def list_size(model: Model, options: SolveOptions, termination: Termination) -> 
     return int(min(max(length, 80), 20_000))
 
 
-def _construct(problem: Problem, model: Model) -> State:
+def _place_pinned(problem: Problem, model: Model) -> State:
     state = empty_state(model)
     day_index = {day: index for index, day in enumerate(problem.days)}
     for index, device in enumerate(problem.devices):
         if device.pinned and device.start is not None:
             place_at(model, state, index, day_index[device.start])
-    first_fit(model, state, np.arange(len(problem.devices), dtype=np.int64))
     return state
 
 
 def assign_areas(problem: Problem, start: IntArray) -> IntArray:
+    """Return an area for each device of a problem whose areas are all alike."""
     scope = next((rule.covered_devices(problem) for rule in problem.rules if isinstance(rule, AreaExclusive)), None)
     exclusive = range(len(problem.devices)) if scope is None else [int(device) for device in np.flatnonzero(scope)]
     return colour_areas(start, problem.inspection_days, exclusive, len(problem.areas))

@@ -15,6 +15,13 @@ from services.planner.solver.termination import Termination
 from shared.clock import Clock
 
 
+def keep_search_compiled(folder: Path) -> bool:
+    """Keep all compiled code of the search in a folder; see `keep_compiled`."""
+    return keep_compiled(
+        (kernels.count, construct.fit_first, construct.put, construct.scatter_all, late_acceptance.search), folder
+    )
+
+
 def warm_up(clock: Clock, cache_dir: Path | None) -> bool:
     """Solve a problem of two devices; about 8 s without compiled code, well under one with.
 
@@ -30,9 +37,7 @@ def warm_up(clock: Clock, cache_dir: Path | None) -> bool:
     bool
         Whether compiled code is kept.
     """
-    kept = cache_dir is not None and keep_compiled(
-        (kernels.count, construct.first_fit_compiled, construct.place_at_compiled, late_acceptance.search), cache_dir
-    )
+    kept = cache_dir is not None and keep_search_compiled(cache_dir)
     problem = build_problem(
         name="warm-up",
         horizon=Horizon(date(2019, 4, 1), date(2019, 4, 30)),

@@ -24,7 +24,8 @@ PROCESSES = [
     ("twin", "services.twin.app", ("torch", "sklearn", "numba", "rq", "onnx")),
     ("anomaly", "services.anomaly.app", ("torch", "sklearn", "numba", "onnx")),
     ("anomaly", "services.anomaly.worker", ("torch", "sklearn", "numba", "onnx")),
-    ("training", "services.anomaly.training.job", ("fastapi", "uvicorn", "sklearn", "numba")),
+    ("training", "services.anomaly.worker", ("fastapi", "uvicorn", "sklearn", "numba")),
+    ("training", "services.anomaly.training.network_detector", ("fastapi", "uvicorn", "sklearn", "numba")),
     ("planner", "services.planner.app", ("torch", "sklearn", "onnxruntime")),
     ("planner", "services.planner.worker", ("torch", "sklearn", "onnxruntime")),
 ]

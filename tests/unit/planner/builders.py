@@ -14,17 +14,29 @@ from services.planner.schemas.problem import parse_problem
 
 Document = dict[str, Any]
 
+RULE_NAMES = (
+    "daily_limit",
+    "area_exclusive",
+    "return_limit",
+    "return_interval",
+    "busy_season",
+    "same_type_spacing",
+    "monthly_levelling",
+    "condition",
+    "disruption",
+)
+
 
 class NoHolidays:
     """A holiday source of countries that never rest."""
 
-    def public_holidays(self, country: str, first_year: int, last_year: int) -> frozenset[date]:
+    def public_holidays(self, _country: str, _first_year: int, _last_year: int) -> frozenset[date]:
         return frozenset()
 
 
-def rule(name: str, **fields: object) -> Document:
+def rule(kind: str, /, **fields: object) -> Document:
     """A rule of weight 1 on the last level."""
-    return {"rule": name, "level": "soft", "weight": 1, **fields}
+    return {"rule": kind, "level": "soft", "weight": 1, **fields}
 
 
 def document(
@@ -52,7 +64,7 @@ def document(
         "areas": 2,
         "device_types": kinds,
         "devices": [{"type": "A", "previous_end": "2017-04-01", **entry} for entry in devices],
-        "rules": list(rules),
+        "rules": [dict(entry) for entry in rules],
         **fields,
     }
 
@@ -102,10 +114,7 @@ def random_document(seed: int, *, restricted: bool = False) -> Document:
         return {"class": chance.choice(sorted(set(classes.values())))} if draw < 0.4 else {}
 
     def some_rule() -> Document:
-        name = chance.choice(
-            ["daily_limit", "area_exclusive", "return_limit", "return_interval", "busy_season", "same_type_spacing"]
-            + ["monthly_levelling", "condition", "disruption"]
-        )
+        name = chance.choice(RULE_NAMES)
         fields: Document = {}
         if name in ("return_limit", "return_interval"):
             fields["days"] = chance.randint(300, 800)

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.planner.domain.plan import Plan
 from services.planner.domain.arrays import frozen_ints
+from services.planner.domain.plan import Plan
 from services.planner.domain.problem import Problem
 from services.planner.domain.scoring import score_plan
 from services.planner.schemas.problem import parse_problem

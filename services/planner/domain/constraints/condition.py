@@ -19,4 +19,5 @@ class Condition(DeviceRule):
     rule: ClassVar[str] = "condition"
 
     def base_days(self, problem: "Problem", start_day: IntArray) -> IntArray:
-        return np.maximum(0, start_day - problem.condition_day)
+        base: IntArray = np.maximum(0, start_day - problem.condition_day)
+        return base

@@ -21,4 +21,5 @@ class ReturnInterval(DeviceRule):
     days: int
 
     def base_days(self, problem: "Problem", start_day: IntArray) -> IntArray:
-        return np.maximum(0, self.days - (start_day - problem.previous_end_day))
+        base: IntArray = np.maximum(0, self.days - (start_day - problem.previous_end_day))
+        return base

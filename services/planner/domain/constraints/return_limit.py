@@ -21,4 +21,5 @@ class ReturnLimit(DeviceRule):
     days: int
 
     def base_days(self, problem: "Problem", start_day: IntArray) -> IntArray:
-        return np.maximum(0, start_day - problem.previous_end_day - self.days)
+        base: IntArray = np.maximum(0, start_day - problem.previous_end_day - self.days)
+        return base

@@ -3,10 +3,10 @@
 from services.planner.domain.constraints.monthly_levelling import MonthlyLevelling
 from services.planner.domain.constraints.same_type_spacing import SameTypeSpacing
 from services.planner.domain.problem import Problem
-from services.planner.domain.rule import HUNDREDTHS, CapacityRule, DeviceRule, Rule
+from services.planner.domain.rule import HUNDREDTHS, DeviceRule, Rule
 from shared.errors import AppError, Kind
 
-# 400 MB of table: 20,000 devices over two years on one level take 80 MB.
+# 400 MB of table: 20,000 devices over two years on two levels take 160 MB.
 CELL_LIMIT = 50_000_000
 # Half the range of int64: a difference of two scores must fit as well.
 UNIT_LIMIT = 2**62
@@ -19,7 +19,9 @@ class ProblemTooLarge(AppError):
 
     def __init__(self, cells: int) -> None:
         super().__init__(
-            f"devices x working days x levels is {cells}, more than {CELL_LIMIT}", cells=cells, limit=CELL_LIMIT
+            f"devices x (working days x levels + areas) is {cells}, more than {CELL_LIMIT}",
+            cells=cells,
+            limit=CELL_LIMIT,
         )
 
 
@@ -37,15 +39,30 @@ class WeightsTooLarge(AppError):
         )
 
 
-def check_size(problem: Problem, *, levels: int) -> None:
-    """Raise `ProblemTooLarge` if the table of devices, start days and levels is too large."""
-    cells = len(problem.devices) * len(problem.days) * (levels + len(problem.areas) // 64)
+def check_search_limits(problem: Problem) -> None:
+    """Make sure that the search can hold a problem and add its score up.
+
+    Raises
+    ------
+    ProblemTooLarge
+        If its tables would not fit in memory.
+    WeightsTooLarge
+        If the worst plan's score on any level could leave the range of 64-bit integers.
+    """
+    _check_size(problem)
+    _check_weights(problem)
+
+
+def _check_size(problem: Problem) -> None:
+    levels = len({rule.level for rule in problem.rules})
+    devices, areas = len(problem.devices), len(problem.areas)
+    # The table of what each start costs a device, and the table of the areas a device may go to.
+    cells = devices * (problem.horizon_days * max(1, levels) + areas)
     if cells > CELL_LIMIT:
         raise ProblemTooLarge(cells)
 
 
-def check_weights(problem: Problem) -> None:
-    """Raise `WeightsTooLarge` if the worst plan's cost on any level could overflow."""
+def _check_weights(problem: Problem) -> None:
     for level in problem.levels:
         worst = sum(
             problem.weight_units(rule) * _worst_base_hundredths(problem, rule)
@@ -64,6 +81,7 @@ def _worst_base_hundredths(problem: Problem, rule: Rule) -> int:
     if isinstance(rule, SameTypeSpacing):
         return devices * devices * rule.days * HUNDREDTHS
     if isinstance(rule, MonthlyLevelling):
-        return len(problem.types) * len(problem.month_names) * (10 * devices + 10) ** 2
-    per_day = len(problem.days) if isinstance(rule, CapacityRule) else max(len(problem.days), 1)
-    return devices * per_day * HUNDREDTHS
+        most_off_tenths = 10 * devices + 10
+        return len(problem.types) * len(problem.month_names) * most_off_tenths * most_off_tenths
+    # What is left counts devices, at most every day.
+    return devices * len(problem.days) * HUNDREDTHS

@@ -1,0 +1,95 @@
+"""The planner's process: where its parts meet. `python -m services.planner.app [--config FILE]`.
+
+It scores and explains; searching is the worker's, and nothing of it is imported here.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from anyio import CapacityLimiter, to_thread
+from sqlalchemy import Engine, text
+
+from services.planner.adapters.public_holidays import PackagedHolidays
+from services.planner.adapters.solve_queue import QUEUE, JobSolveQueue
+from services.planner.adapters.sql_plans import SqlPlans
+from services.planner.adapters.tables import HISTORY, SCRIPTS
+from services.planner.domain.calendar import HolidaySource
+from services.planner.domain.plan_desk import PlanDesk
+from services.planner.routes import explanations, plans, scores
+from services.planner.settings import PlannerSettings
+from shared.clock import SystemClock
+from shared.database import DatabaseUnavailable, is_current, open_engine, read
+from shared.http.app import ServiceApp, build_app
+from shared.http.metrics import ServiceMetrics
+from shared.http.server import run_service
+from shared.internal_token import IdentityVerifier
+from shared.jobs import JobQueue, JobStore, RqDelivery
+from shared.redis_client import blocking_client
+from shared.startup import readable_file, run_checks
+
+
+def create_app(settings: PlannerSettings) -> ServiceApp:
+    """Assemble the service.
+
+    Raises
+    ------
+    CannotStart
+        With every reason why it cannot.
+    """
+    clock = SystemClock()
+    engine = open_engine(settings.database_url.get_secret_value())
+    run_checks(
+        [
+            readable_file(settings.identity_key_file, "the key that verifies callers"),
+            lambda: _tables_fault(engine),
+        ]
+    )
+    delivery = RqDelivery(blocking_client(settings.redis_url.get_secret_value()), QUEUE)
+    desk = PlanDesk(
+        SqlPlans(engine),
+        JobSolveQueue(JobQueue(engine, delivery, queue=QUEUE, clock=clock)),
+        JobStore(engine, clock),
+        clock=clock,
+        search_limit_s=settings.search_limit_s,
+    )
+
+    async def database_answers() -> None:
+        await to_thread.run_sync(_ask, engine)
+
+    @asynccontextmanager
+    async def lifespan() -> AsyncIterator[None]:
+        yield
+        engine.dispose()
+
+    return build_app(
+        settings=settings,
+        title="Futago inspection planner",
+        routers=(plans.router, explanations.router, scores.router),
+        objects=(
+            (PlanDesk, desk),
+            (HolidaySource, PackagedHolidays()),
+            (CapacityLimiter, CapacityLimiter(settings.score_threads)),
+        ),
+        identity=IdentityVerifier([settings.identity_key_file.read_bytes()], audience=settings.service, clock=clock),
+        metrics=ServiceMetrics(settings.service),
+        # Not Redis: without it plans are still scored and explained, and only new searches wait.
+        probes={"database": database_answers},
+        lifespan=lifespan,
+    )
+
+
+def _tables_fault(engine: Engine) -> str | None:
+    try:
+        current = is_current(engine, HISTORY, SCRIPTS)
+    except DatabaseUnavailable:
+        return "the database does not answer"
+    return None if current else "the tables are not at this release's revision: run the migrations first"
+
+
+def _ask(engine: Engine) -> None:
+    with read(engine) as connection:
+        connection.execute(text("SELECT 1"))
+
+
+if __name__ == "__main__":
+    run_service(PlannerSettings, create_app)

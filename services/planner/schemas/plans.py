@@ -1,0 +1,168 @@
+"""Asking for plans, and the answers, on the wire."""
+
+from datetime import datetime
+from typing import Annotated, Any, Self, TypeAlias
+
+from pydantic import Field, PlainSerializer
+
+from services.planner.domain.calendar import HolidaySource
+from services.planner.domain.plan import Plan, make_plan
+from services.planner.domain.plan_desk import PlanOrder, PlanView
+from services.planner.domain.plan_records import PlanNotFound, PlanPage, PlanRecord, PlanSummary
+from services.planner.domain.problem import Problem
+from services.planner.schemas.base import Body
+from services.planner.schemas.plan import PlanBody, PlannedAssignmentBody, ScoreBody, SubtotalBody
+from services.planner.schemas.problem import ProblemBody
+from services.planner.schemas.solve import SolverBody, TerminationBody
+from shared.clock import rfc3339
+from shared.contracts.job import Job, JobState
+
+Moment: TypeAlias = Annotated[datetime, PlainSerializer(rfc3339, return_type=str, when_used="json")]
+
+
+class PlanRequest(Body):
+    """What to plan, how to search and when to stop."""
+
+    problem: ProblemBody
+    solver: SolverBody = SolverBody()
+    termination: TerminationBody = TerminationBody()
+
+    def to_order(self, holidays: HolidaySource) -> PlanOrder:
+        """Return the request of the domain.
+
+        Raises
+        ------
+        ProblemInvalid, CountryUnknown, CalendarTooShort
+            As the problem says.
+        """
+        settled = self.model_copy(update={"problem": self.problem.settled(holidays)})
+        return PlanOrder(
+            problem=settled.problem.to_problem(holidays, "/problem"),
+            assets=[device.asset for device in self.problem.devices],
+            seconds=self.termination.seconds,
+            request=settled.model_dump(mode="json", by_alias=True),
+        )
+
+
+class ScoreRequest(Body):
+    """A plan made by hand or last year, and the problem it is for."""
+
+    problem: ProblemBody
+    plan: PlanBody
+
+
+class JobBody(Body):
+    """The job that searches for the plan; its id is the plan's."""
+
+    id: str
+    kind: str
+    state: JobState
+    progress: dict[str, Any] | None
+    created_at: Moment
+    started_at: Moment | None
+    finished_at: Moment | None
+    attempt: int
+    result: dict[str, Any] | None
+    error: dict[str, Any] | None
+
+    @classmethod
+    def of(cls, job: Job) -> Self:
+        """Write a job down."""
+        return cls.model_validate({name: getattr(job, name) for name in cls.model_fields})
+
+
+class FoundBody(Body):
+    """What the search has found so far, or ended with."""
+
+    score: ScoreBody
+    score_text: str = Field(description="the score with every digit, such as 0hard/0medium/-8415soft")
+    score_by_rule: list[SubtotalBody]
+    solver: SolverBody = Field(description="with the size that `auto` came to")
+    iterations: int = Field(description="moves tried")
+    seconds: float = Field(description="time of the search [s]")
+    stopped_because: str | None = Field(description="why the search ended; none while it goes on")
+
+
+class PlanSummaryBody(Body):
+    """A kept plan in a list."""
+
+    id: str
+    name: str
+    owner: str
+    created_at: Moment
+    updated_at: Moment
+    finished: bool
+    score: ScoreBody | None
+    score_text: str | None
+
+    @classmethod
+    def of(cls, plan: PlanSummary) -> Self:
+        """Write a summary down."""
+        found = None if plan.found is None else FoundBody.model_validate(plan.found)
+        return cls(
+            id=plan.id,
+            name=plan.name,
+            owner=plan.owner,
+            created_at=plan.created_at,
+            updated_at=plan.updated_at,
+            finished=plan.finished,
+            score=None if found is None else found.score,
+            score_text=None if found is None else found.score_text,
+        )
+
+
+class PlanListBody(Body):
+    """A part of the list of plans, newest first."""
+
+    items: list[PlanSummaryBody]
+    next_cursor: str | None
+
+    @classmethod
+    def of(cls, page: PlanPage, reachable: tuple[PlanSummary, ...]) -> Self:
+        """Write down what the caller may see of a page."""
+        return cls(items=[PlanSummaryBody.of(plan) for plan in reachable], next_cursor=page.next_cursor)
+
+
+class PlanResponse(PlanSummaryBody):
+    """A plan so far or final; what the search has not found yet is empty."""
+
+    state: JobState = Field(description="of the search")
+    score_by_rule: list[SubtotalBody]
+    assignments: list[PlannedAssignmentBody]
+    solver: SolverBody
+    termination: TerminationBody
+    iterations: int
+    seconds: float
+    stopped_because: str | None
+
+    @classmethod
+    def of_view(cls, view: PlanView) -> Self:
+        """Write a plan down."""
+        summary, request = view.plan.summary, view.plan.request
+        found = None if summary.found is None else FoundBody.model_validate(summary.found)
+        return cls(
+            **PlanSummaryBody.of(summary).model_dump(),
+            state=view.state,
+            score_by_rule=[] if found is None else found.score_by_rule,
+            assignments=[PlannedAssignmentBody.model_validate(entry) for entry in view.plan.assignments or ()],
+            solver=SolverBody.model_validate(request["solver"]) if found is None else found.solver,
+            termination=TerminationBody.model_validate(request["termination"]),
+            iterations=0 if found is None else found.iterations,
+            seconds=0.0 if found is None else found.seconds,
+            stopped_because=None if found is None else found.stopped_because,
+        )
+
+
+def read_kept(record: PlanRecord, holidays: HolidaySource) -> tuple[Problem, Plan]:
+    """Return a kept plan and its problem as the domain has them.
+
+    Raises
+    ------
+    PlanNotFound
+        If no plan has been found yet.
+    """
+    if record.assignments is None:
+        raise PlanNotFound(record.summary.id)
+    problem = ProblemBody.model_validate(record.request["problem"]).to_problem(holidays)
+    plan = PlanBody.model_validate({"assignments": list(record.assignments)})
+    return problem, make_plan(problem, plan.to_assignments())

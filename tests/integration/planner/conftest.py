@@ -1,0 +1,54 @@
+"""A planner of the test's own on real databases and Valkey."""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from services.planner.adapters.tables import HISTORY, SCRIPTS
+from services.planner.settings import PlannerSettings
+from shared.clock import SystemClock
+from shared.database import migrate, open_engine
+from shared.internal_token import InternalTokenSigner
+from shared.jobs import migrate_jobs
+from shared.jwt import TokenSigner
+from tests.integration.planner.site import Site, serving
+
+
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the workers of the session keep the compiled search."""
+    return tmp_path_factory.mktemp("planner-cache") / "planner-search"
+
+
+@pytest.fixture
+def site(
+    tmp_path: Path, compiled: Path, database_url: str, redis_url: str, make_key_pair: Callable[[], Any]
+) -> Iterator[Site]:
+    migrate_jobs(database_url)
+    migrate(database_url, HISTORY, SCRIPTS)
+    keys = make_key_pair()
+    (tmp_path / "identity.pub.pem").write_bytes(keys.public)
+    settings = PlannerSettings(
+        redis_url=SecretStr(redis_url),
+        database_url=SecretStr(database_url),
+        store_url=(tmp_path / "store").as_uri(),
+        cache_dir=tmp_path / "cache",
+        trust_dir=tmp_path / "trust",
+        identity_key_file=tmp_path / "identity.pub.pem",
+        drain_s=0,
+        search_limit_s=60,
+    )
+    engine = open_engine(database_url)
+    signer = InternalTokenSigner(TokenSigner(keys.private), SystemClock())
+    yield Site(tmp_path, compiled, database_url, redis_url, engine, settings, signer)
+    engine.dispose()
+
+
+@pytest.fixture
+async def client(site: Site) -> AsyncIterator[httpx.AsyncClient]:
+    async with serving(site) as client:
+        yield client
