@@ -3,6 +3,7 @@
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from ipaddress import ip_address
 from pathlib import Path
 from types import TracebackType
 from typing import Self, cast
@@ -78,7 +79,12 @@ class Client:
         caller = _caller(url, username, password, api_key, credentials)
         self.url = caller.url
         self._http = httpx.Client(
-            base_url=caller.url, timeout=timeout_s, transport=transport, headers={"Accept": "application/json"}
+            base_url=caller.url,
+            timeout=timeout_s,
+            transport=transport,
+            headers={"Accept": "application/json"},
+            # A proxy cannot reach this machine's loopback address, and a password has no business there.
+            trust_env=not _is_loopback(caller.url),
         )
         self._clock = SystemClock()
         self._sleep = sleep
@@ -350,6 +356,17 @@ def _caller(
     if known is not None and known.username and known.password:
         return Credentials(address, known.username, known.password)
     return Credentials(address, api_key=known.api_key if known else None)
+
+
+def _is_loopback(url: str) -> bool:
+    try:
+        host = httpx.URL(url).host
+    except httpx.InvalidURL as error:
+        raise InvalidInput(f"the address of the gateway is none: {error}") from error
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _part(name: str) -> str:

@@ -6,7 +6,7 @@ idempotency key makes the second one the same job.
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import httpx
@@ -28,8 +28,8 @@ Parameters: TypeAlias = Mapping[str, str | int | float | None]
 
 @dataclass(frozen=True, slots=True)
 class _Tokens:
-    access: str
-    refresh: str
+    access: str = field(repr=False)
+    refresh: str = field(repr=False)
     renew_at_s: float
 
 

@@ -29,11 +29,13 @@ async def make_first_admin(spawner: Spawner, layout: Layout) -> None:
     ------
     StepFailed
         If the user cannot be made.
+    CredentialsMissing
+        If the file is there and cannot be used.
     """
     path = layout.home.credentials
     if path.exists():
-        known = json.loads(path.read_text(encoding="utf-8"))
-        if known.get("url") != layout.url:
+        if Credentials.read(path).url != layout.url:
+            known = json.loads(path.read_text(encoding="utf-8"))
             write_private(path, json.dumps(known | {"url": layout.url}, indent=2).encode() + b"\n")
         return
     command = _python("services.gateway.bootstrap", "--credentials", str(path), "--url", layout.url)

@@ -25,12 +25,17 @@ def running_state(home: Home) -> State:
     NotRunning
         If there is no supervisor, or it has not started anything yet.
     """
-    if home.holder() is None:
+    holder = home.holder()
+    if holder is None:
         raise NotRunning(home.root)
     try:
-        return State.read(home.state)
+        state = State.read(home.state)
     except FileNotFoundError:
         raise NotRunning(home.root) from None
+    if state.supervisor_pid != holder.pid:
+        # Left by a supervisor that was killed; the one that holds the home now has not written its own yet.
+        raise NotRunning(home.root)
+    return state
 
 
 def table(state: State, now_s: float) -> str:

@@ -1,6 +1,7 @@
 """What a process of the suite finds in its environment: all of it is decided here."""
 
 from collections.abc import Mapping
+from urllib.parse import quote
 
 from futago.launcher.home import Home
 from futago.launcher.keys import KeyFiles
@@ -29,7 +30,8 @@ def inherited(outer: Mapping[str, str]) -> dict[str, str]:
 
 def database_url(home: Home) -> str:
     """The SQLite file of a home, as SQLAlchemy names it."""
-    return f"sqlite:///{home.database}"
+    # A `?` or `%` in the path would otherwise mean something, and the database lie in another folder.
+    return f"sqlite:///{quote(str(home.database))}"
 
 
 def common(outer: Mapping[str, str], home: Home, keys: KeyFiles, redis_url: str) -> dict[str, str]:

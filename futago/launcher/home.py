@@ -88,9 +88,7 @@ class Home:
             for folder in (self.root, self.keys, self.valkey, self.logs, self.run, self.store, self.cache, self.trust):
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
-            raise HomeUnusable(
-                f"{self.root} cannot be used: {error.strerror}. FUTAGO_HOME sets another folder."
-            ) from error
+            raise _unusable(self.root, error) from error
 
     @contextmanager
     def locked(self, url: str) -> Iterator[None]:
@@ -100,8 +98,14 @@ class Home:
         ------
         AlreadyRuns
             If another supervisor holds it.
+        HomeUnusable
+            If nothing can be written there.
         """
-        with self._lock.open("a+", encoding="utf-8") as file:
+        try:
+            lock = self._lock.open("a+", encoding="utf-8")
+        except OSError as error:
+            raise _unusable(self.root, error) from error
+        with lock as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -143,6 +147,10 @@ class Holder:
         except ValueError:
             return cls(None, None)
         return cls(content.get("pid"), content.get("url"))
+
+
+def _unusable(root: Path, error: OSError) -> HomeUnusable:
+    return HomeUnusable(f"{root} cannot be used: {error.strerror}. FUTAGO_HOME sets another folder.")
 
 
 def write_private(path: Path, content: bytes) -> None:

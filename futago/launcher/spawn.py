@@ -102,7 +102,9 @@ class Spawner:
         """
         for log in self.logs.glob("*.log"):
             if log.stat().st_size > LOG_LIMIT_BYTES:
-                log.with_suffix(".log.1").write_bytes(log.read_bytes())
+                # On a full disk there is no room for a copy, and all the more need to cut.
+                with suppress(OSError):
+                    log.with_suffix(".log.1").write_bytes(log.read_bytes())
                 os.truncate(log, 0)
 
 

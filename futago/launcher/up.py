@@ -69,7 +69,9 @@ class Up:
         asked_to_stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(number, self._on_signal, asked_to_stop)
+            # `nohup futago up` is meant to outlive its terminal.
+            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+                loop.add_signal_handler(number, self._on_signal, asked_to_stop)
         starting = asyncio.create_task(self._start())
         stopping = asyncio.create_task(asked_to_stop.wait())
         try:

@@ -1,6 +1,7 @@
 """The yield of the reactor as a function of how it is run, and a data set to learn it from."""
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +12,11 @@ YIELD_RANGES: dict[str, tuple[float, float]] = {"temp": (340.0, 380.0), "pressur
 """Where the reactor is run and the surface below holds: °C, bar, kg/h."""
 
 
-def yield_pct(temp_c: float, pressure_bar: float) -> float:
-    """Yield with fresh catalyst [%]: a quadratic surface with its best at 360 °C and 6 bar.
+Value = TypeVar("Value", float, NDArray[np.float64])
+
+
+def yield_pct(temp_c: Value, pressure_bar: Value) -> Value:
+    """Yield with fresh catalyst [%], of one operating point or of arrays: a quadratic surface, best at 360 °C and 6 bar.
 
     The flow has no part in it: within 80-120 kg/h the residence time is long enough.
 
@@ -72,7 +76,7 @@ def yield_dataset(n: int, seed: int) -> YieldData:
     resolution = np.array([tags[name].resolution for name in columns])
     read_rows = np.clip(_quantised(true_rows + rng.normal(size=true_rows.shape) * noise, resolution), lower, upper)
     analyser = tags["yield"]
-    true_yield = 85.0 - 0.05 * (true_rows[:, 0] - 360.0) ** 2 - 2.0 * (true_rows[:, 1] - 6.0) ** 2
+    true_yield = yield_pct(true_rows[:, 0], true_rows[:, 1])
     target = _quantised(true_yield + rng.normal(0.0, analyser.noise, n), np.array(analyser.resolution))
     return YieldData(columns, tuple(tags[name].unit for name in columns), read_rows, target)
 

@@ -66,6 +66,9 @@ def create_app(settings: AnomalySettings) -> ServiceApp:
     alerts = RedisAlerts(redis, score_metrics)
     pool = ThreadPoolExecutor(settings.score_threads, thread_name_prefix="score")
     workbench = Workbench(pool, places=settings.score_places)
+    # Apart: a large file is read for half a minute, and scores must not wait for that.
+    reading_pool = ThreadPoolExecutor(1, thread_name_prefix="upload")
+    reading_bench = Workbench(reading_pool, places=settings.upload_places)
     queue = JobTrainingQueue(
         JobQueue(engine, RqDelivery(blocking_client(redis_url), QUEUE), queue=QUEUE, clock=clock),
         time_limit_s=settings.training_limit_s,
@@ -83,7 +86,8 @@ def create_app(settings: AnomalySettings) -> ServiceApp:
         yield
         await alerts.drain()
         await redis.aclose()
-        pool.shutdown(wait=False, cancel_futures=True)
+        for threads in (pool, reading_pool):
+            threads.shutdown(wait=False, cancel_futures=True)
         engine.dispose()
 
     return build_app(
@@ -95,7 +99,7 @@ def create_app(settings: AnomalySettings) -> ServiceApp:
             (TrainingDesk, TrainingDesk(tables, queue, workbench)),
             (ThresholdDesk, thresholds),
             (ScoringDesk, scoring),
-            (UploadDesk, UploadDesk(tables, workbench, limits, clock)),
+            (UploadDesk, UploadDesk(tables, reading_bench, limits, clock)),
         ),
         identity=IdentityVerifier([settings.identity_key_file.read_bytes()], audience=settings.service, clock=clock),
         metrics=metrics,

@@ -14,13 +14,14 @@ class AnomalySettings(ServiceSettings):
     service: ClassVar[str] = "anomaly"
 
     port: int = Field(8102, ge=0, lt=65536, description="port to listen on; for the worker, the port of its metrics")
-    score_threads: int = Field(2, gt=0, le=256, description="threads that score, read uploads and set thresholds")
+    score_threads: int = Field(2, gt=0, le=256, description="threads that score and set thresholds")
     score_places: int = Field(64, gt=0, description="calls that may run or wait for a thread; further ones get a 503")
     score_limit_rows: int = Field(20_000, gt=0, description="most rows of one call, context included")
     score_limit_values: int = Field(
         200_000, gt=0, description="most values of one call, rows by columns: reading them holds up other callers"
     )
     loaded_limit: int = Field(64, gt=0, description="detectors that stay in memory")
+    upload_places: int = Field(8, gt=0, description="uploads that may be read or wait for it; further ones get a 503")
     upload_limit_rows: int = Field(1_000_000, gt=0, description="most rows of an uploaded file")
     upload_limit_columns: int = Field(1024, gt=0, le=4096, description="most columns of an uploaded file")
     upload_limit_values: int = Field(20_000_000, gt=0, description="most values of an uploaded file, rows by columns")

@@ -163,6 +163,9 @@ def _write(path: Path, admin: FirstAdmin, url: str) -> None:
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         json.dump(document, file, indent=2)
         file.write("\n")
+        file.flush()
+        # Nobody knows the password of a user who outlived a power cut that this file did not.
+        os.fsync(file.fileno())
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """The twin's requests and answers as JSON; each answer is made from the domain's own type."""
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, FailFast, Field, StrictFloat
 
 from services.twin.domain.alert_rules import DEFAULT_COOLDOWN_S, AlertRules
 from services.twin.domain.prediction import BatchPrediction, Prediction, Refusal
@@ -82,7 +82,8 @@ class BatchRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    inputs: list[Inputs]
+    # The first input that is no object ends the reading: a fault for each of a million would take seconds to write.
+    inputs: Annotated[list[Inputs], FailFast()]
 
 
 class BatchFault(_Answer):
@@ -190,7 +191,7 @@ class ModelResponse(ModelVersionResponse):
     def of_entry(cls, entry: ModelEntry) -> Self:
         """The wire form of a model."""
         summaries = [VersionSummary(**_facts(version)) for version in entry.versions]
-        return cls(**{**entry.active.card, **_facts(entry.active)}, versions=summaries)
+        return cls(**{**entry.active.card, **_facts(entry.active), "versions": summaries})
 
 
 class ModelPageResponse(_Answer):
@@ -233,9 +234,10 @@ class AlertRulesBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    minimum: float | None = None
-    maximum: float | None = None
-    cooldown_s: float = DEFAULT_COOLDOWN_S
+    # Strict, because `true` is no temperature.
+    minimum: StrictFloat | None = None
+    maximum: StrictFloat | None = None
+    cooldown_s: StrictFloat = DEFAULT_COOLDOWN_S
     severity: Severity = Severity.WARNING
 
     def to_rules(self) -> AlertRules:

@@ -46,6 +46,15 @@ _TITLES: Mapping[int, str] = {
 }
 
 
+class NotJson(AppError):
+    """The body says it is JSON and holds what JSON cannot."""
+
+    kind, code = Kind.INVALID, "request.not_json"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__("the body is not valid JSON", faults=[Fault("", detail)])
+
+
 class ProblemFault(BaseModel):
     """One fault of the input; further members are facts such as the valid range."""
 
@@ -166,11 +175,19 @@ def install_problem_handlers(app: FastAPI) -> None:
 
     async def on_invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)  # noqa: S101 (registered for this error only)
-        faults = [Fault(pointer_of(fault["loc"]), fault["msg"]) for fault in error.errors()]
-        if any(fault["type"] == "json_invalid" for fault in error.errors()):
-            faults = [Fault("", "the body is not JSON")]
-        detail = "The request does not fit the contract; every fault is listed."
-        return problem(status=422, code="request.invalid", detail=detail, instance=request.url.path, faults=faults)
+        found = error.errors()
+        if any(fault["type"] == "json_invalid" for fault in found[:_MAX_FAULTS]):
+            return problem_of(NotJson("it cannot be parsed"), request.url.path)
+        # A body can hold millions of faults: those that are not listed are not put into words either.
+        listed = [Fault(pointer_of(fault["loc"]), fault["msg"]) for fault in found[:_MAX_FAULTS]]
+        return problem(
+            status=422,
+            code="request.invalid",
+            detail="The request does not fit the contract; every fault is listed.",
+            instance=request.url.path,
+            faults=listed,
+            facts={"errors_left_out": len(found) - len(listed)} if len(found) > _MAX_FAULTS else None,
+        )
 
     async def on_http_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 (registered for HTTPException only)

@@ -14,7 +14,7 @@ from shared.database import write
 from shared.errors import JSON
 from shared.jobs.delivery import Delivery
 from shared.jobs.store import job_of, milliseconds
-from shared.jobs.tables import jobs
+from shared.jobs.tables import TOLD, jobs
 
 IDEMPOTENCY_WINDOW_MS = 24 * 3600 * 1000
 
@@ -106,7 +106,7 @@ class JobQueue:
         with write(self._engine) as connection:
             if row["idempotency_digest"] is not None:
                 connection.execute(update(jobs).where(expired).values(idempotency_digest=None))
-            return job_of(connection.execute(insert(jobs).values(row).returning(jobs)).one())
+            return job_of(connection.execute(insert(jobs).values(row).returning(*TOLD)).one())
 
     def _earlier(self, row: Mapping[str, object]) -> Job:
         key = (jobs.c.owner == row["owner"]) & (jobs.c.idempotency_digest == row["idempotency_digest"])
@@ -114,7 +114,7 @@ class JobQueue:
         promised = update(jobs).where(key, _untouched()).values(fence=jobs.c.fence + 1)
         with write(self._engine) as connection:
             connection.execute(promised)
-            earlier = connection.execute(select(jobs).where(key)).one_or_none()
+            earlier = connection.execute(select(*TOLD).where(key)).one_or_none()
         if earlier is None:
             # The other request with this key was just taken back because Redis is away.
             raise QueueUnavailable

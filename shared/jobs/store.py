@@ -13,7 +13,7 @@ from sqlalchemy import Engine, Row, func, select, tuple_, update
 from shared.clock import Clock
 from shared.contracts.job import CursorInvalid, Job, JobMissing, JobState
 from shared.database import read, write
-from shared.jobs.tables import jobs
+from shared.jobs.tables import TOLD, jobs
 
 _ID_LENGTH = 32
 
@@ -42,7 +42,7 @@ class JobStore:
             If there is none of this id.
         """
         with read(self._engine) as connection:
-            row = connection.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none()
+            row = connection.execute(select(*TOLD).where(jobs.c.id == job_id)).one_or_none()
         if row is None:
             raise JobMissing(job_id)
         return job_of(row)
@@ -62,7 +62,7 @@ class JobStore:
         CursorInvalid
             If the cursor is not one this list gave.
         """
-        query = select(jobs).order_by(jobs.c.created_at_ms.desc(), jobs.c.id.desc()).limit(limit + 1)
+        query = select(*TOLD).order_by(jobs.c.created_at_ms.desc(), jobs.c.id.desc()).limit(limit + 1)
         if owner is not None:
             query = query.where(jobs.c.owner == owner)
         if cursor is not None:

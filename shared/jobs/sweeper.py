@@ -14,7 +14,7 @@ from shared.contracts.job import JobState
 from shared.database import read
 from shared.jobs.attempts import Attempt, Attempts
 from shared.jobs.delivery import Delivery
-from shared.jobs.tables import jobs
+from shared.jobs.tables import TOLD, jobs
 from shared.log import get_logger
 
 SWEEP_INTERVAL_S = 2.0
@@ -57,7 +57,7 @@ class Sweeper:
         self._send_the_unsent()
 
     def _bury_the_dead(self) -> None:
-        query = select(jobs).where(jobs.c.queue == self._queue, jobs.c.state == JobState.RUNNING)
+        query = select(*TOLD).where(jobs.c.queue == self._queue, jobs.c.state == JobState.RUNNING)
         with read(self._engine) as connection:
             rows = connection.execute(query).all()
         self._pulses = _count(self._pulses, {(row.id, _Pulse(row.fence, row.beats)) for row in rows})

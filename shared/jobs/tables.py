@@ -42,6 +42,9 @@ jobs = Table(
     Index("ix_jobs_queue_state", "queue", "state"),
 )
 
+# What callers and sweepers need of a job. The payload can be megabytes: only the attempt that works on it reads it.
+TOLD = tuple(column for column in jobs.columns if column is not jobs.c.payload)
+
 
 def migrate_jobs(url: str) -> None:
     """Bring the table of jobs to its newest revision; see `shared.database.migrate`."""

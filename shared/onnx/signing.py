@@ -14,9 +14,12 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from shared.errors import AppError, Kind
+from shared.log import get_logger
 from shared.onnx.errors import BundleAltered, BundleUntrustedKey
 
 _KEY_ID_CHARACTERS = 16
+
+log = get_logger(__name__)
 
 
 class KeyUnusable(AppError):
@@ -111,8 +114,16 @@ class TrustStore:
 
     def _keys(self) -> dict[str, Ed25519PublicKey]:
         # The id is computed from the key, never taken from the file name: an administrator may name files freely.
-        keys = (_read_public_key(path.read_bytes(), str(path)) for path in sorted(self._folder.glob("*.pem")))
-        return {_key_id(key): key for key in keys}
+        keys: dict[str, Ed25519PublicKey] = {}
+        for path in sorted(self._folder.glob("*.pem")):
+            try:
+                key = _read_public_key(path.read_bytes(), str(path))
+            except (KeyUnusable, OSError) as error:
+                # One stray file, or one withdrawn at this moment, must not take every model down with it.
+                log.warning("trusted_key_not_read", file=str(path), reason=str(error))
+            else:
+                keys[_key_id(key)] = key
+        return keys
 
 
 def _key_id(public_key: Ed25519PublicKey) -> str:

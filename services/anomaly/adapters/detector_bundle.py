@@ -91,9 +91,7 @@ def read_detector(bundle: Bundle) -> ServedDetector:
         digest=bundle.digest,
         columns=columns,
         scorer=Scorer(model, Head(smoothing_rows, arrays["centre"], arrays["transform"])),
-        held_out=HeldOut(
-            arrays["held_out"], warmup_rows, Fields(card.mapping("blocks"), "card.blocks").whole("rows")
-        ),
+        held_out=HeldOut(arrays["held_out"], warmup_rows, Fields(card.mapping("blocks"), "card.blocks").whole("rows")),
         threshold=Threshold(threshold.number("value"), threshold.mapping("rule"), threshold.mapping("evidence")),
         card={**manifest.card, "created_at": manifest.created_at},
     )

@@ -22,9 +22,9 @@ _LIGHTEST, _HEAVIEST = 0.0, 0.5
 class PeaksOverThreshold:
     """The limit that the highest score of a stretch of normal rows exceeds with an asked probability [1].
 
-    A stretch is as long as the smoothing, so that its highest scores are independent. Their excesses over a high level
-    follow a generalised Pareto distribution whatever the scores do below; it is fitted by probability-weighted
-    moments [2], which beat maximum likelihood with few excesses.
+    A stretch is as long as a score looks back, so that scores a stretch apart share no reading. The excesses of their
+    highest scores over a high level follow a generalised Pareto distribution whatever the scores do below; it is
+    fitted by probability-weighted moments [2], which beat maximum likelihood with few excesses.
 
     References
     ----------

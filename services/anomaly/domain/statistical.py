@@ -76,5 +76,8 @@ def _correlation(residuals: Floats, smoothing_rows: int) -> tuple[Floats, Floats
     centre = smooth.mean(axis=0)
     spread = np.maximum(smooth.std(axis=0), _LEAST_SPREAD)
     standard = (smooth - centre) / spread
-    values, vectors = np.linalg.eigh(standard.T @ standard / len(standard))
+    correlation = standard.T @ standard / len(standard)
+    # A sensor that stood still counts as having moved that much too, on its own: no direction is left without spread.
+    np.fill_diagonal(correlation, np.maximum(np.diag(correlation), 1.0))
+    values, vectors = np.linalg.eigh(correlation)
     return centre, spread, np.asarray(values), np.asarray(vectors)

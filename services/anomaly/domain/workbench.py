@@ -16,7 +16,7 @@ class Overloaded(AppError):
     kind, code = Kind.UNAVAILABLE, "anomaly.overloaded"
 
     def __init__(self) -> None:
-        super().__init__("too many calls are waiting to be scored", retry_after_s=1.0)
+        super().__init__("too many calls are waiting", retry_after_s=1.0)
 
 
 class Workbench:

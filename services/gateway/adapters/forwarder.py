@@ -128,7 +128,8 @@ async def _request(upstream: Upstream, handover: Handover, scope: Scope, body: R
         content = await body.read()
     elif body.length is not None:
         headers.append((b"content-length", str(body.length).encode()))
-    target = (scope["raw_path"] + b"?" + scope["query_string"]).rstrip(b"?").decode("ascii")
+    query = b"?" + scope["query_string"] if scope["query_string"] else b""
+    target = (scope["raw_path"] + query).decode("ascii")
     timeouts = {
         "connect": upstream.connect_timeout_s,
         "pool": upstream.connect_timeout_s,

@@ -7,8 +7,8 @@ from anyio import to_thread
 from sqlalchemy import Connection, Engine, Row, delete, insert, select, update
 
 from services.gateway.adapters.moments import from_ms, optional_from_ms, to_ms
-from services.gateway.adapters.tables import refresh_families, refresh_tokens
-from services.gateway.domain.errors import RefreshRejected
+from services.gateway.adapters.tables import refresh_families, refresh_tokens, users
+from services.gateway.domain.errors import RefreshRejected, WrongCredentials
 from services.gateway.domain.refresh import Family, RefreshToken, Verdict, judge
 from shared.database import read, write
 
@@ -19,8 +19,8 @@ class SqlRefresh:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    async def open(self, family: Family, token: RefreshToken) -> None:
-        await to_thread.run_sync(self._open, family, token)
+    async def open(self, family: Family, token: RefreshToken, *, generation: int) -> None:
+        await to_thread.run_sync(self._open, family, token, generation)
 
     async def family(self, family_id: str) -> Family:
         return await to_thread.run_sync(self._family, family_id)
@@ -37,8 +37,13 @@ class SqlRefresh:
         """Remove families whose absolute end lies before a moment, with their tokens."""
         await to_thread.run_sync(self._remove_ended, before)
 
-    def _open(self, family: Family, token: RefreshToken) -> None:
+    def _open(self, family: Family, token: RefreshToken, generation: int) -> None:
+        unchanged = select(users.c.username).where(
+            users.c.username == family.username, users.c.generation == generation, users.c.active.is_(True)
+        )
         with write(self._engine) as connection:
+            if connection.execute(unchanged.with_for_update()).first() is None:
+                raise WrongCredentials
             connection.execute(
                 insert(refresh_families).values(
                     family_id=family.family_id,

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from services.gateway.domain.audit import Action, Event, Source
 from services.gateway.domain.credentials import user_stamp
+from services.gateway.domain.delegation import check_holds
 from services.gateway.domain.errors import LastAdmin, NotAllowed, WrongCredentials
 from services.gateway.domain.pages import Page
 from services.gateway.domain.passwords import check_password, is_checkable
@@ -13,7 +14,7 @@ from services.gateway.domain.sessions import AuditTrail, Floors, LoginThrottle, 
 from services.gateway.domain.users import User
 from shared.clock import Clock
 from shared.errors import JSON
-from shared.principal import Permission, Principal, Role
+from shared.principal import ROLE_PERMISSIONS, Permission, Principal, Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,11 +152,14 @@ class Accounts:
 
         Raises
         ------
+        BeyondOwnRights
+            If the user could do more than the caller.
         PasswordRefused
             If the password breaks the policy.
         UserExists
             If the name is or was taken.
         """
+        check_holds(caller, ROLE_PERMISSIONS[asked.role], asked.assets)
         check_password(asked.password, asked.username)
         now = self._clock.now()
         user = User(
@@ -180,10 +184,15 @@ class Accounts:
         ------
         UserMissing
             If there is none of this name.
+        BeyondOwnRights
+            If the user is given a role or assets and could then do more than the caller.
         LastAdmin
             If nobody would be left to administer.
         """
         await self._floors.require_reachable()
+        if change.role is not None or change.assets is not None:
+            after = apply_change(await self._users.get(username), change, other_admins=1)
+            check_holds(caller, ROLE_PERMISSIONS[after.role], after.assets)
         user = await self._users.change(username, change, self._clock.now())
         await self._floors.raise_to(user_stamp(username, user.generation))
         facts: dict[str, JSON] = {"role": user.role.value, "active": user.active, "assets": user.assets}
@@ -216,6 +225,8 @@ class Accounts:
         ------
         NotAllowed
             If the caller is neither this user nor an administrator.
+        BeyondOwnRights
+            If it is somebody else's, and that user may do more than the caller.
         WrongCredentials
             If the current password is wrong or missing.
         PasswordRefused
@@ -228,6 +239,8 @@ class Accounts:
         user = await self._users.get(username)
         if own:
             await self._prove(user, current, source)
+        else:
+            check_holds(caller, ROLE_PERMISSIONS[user.role], user.assets)
         check_password(new, username, pointer="/new_password")
         changed = await self._users.set_password(username, await self._hasher.hash(new), self._clock.now())
         await self._floors.raise_to(user_stamp(username, changed.generation))

@@ -105,6 +105,16 @@ class NotAllowed(AppError):
         super().__init__(f"this needs the permission {needs!r}", needs=needs)
 
 
+class BeyondOwnRights(AppError):
+    """The caller would hand out a permission or an asset that it does not have."""
+
+    kind: ClassVar[Kind] = Kind.FORBIDDEN
+    code: ClassVar[str] = "gateway.beyond_own_rights"
+
+    def __init__(self, missing: tuple[str, ...]) -> None:
+        super().__init__("nobody hands out more than they hold: permissions and assets alike", missing=missing)
+
+
 class PathUnknown(AppError):
     """Nothing is served here; what is not in the table of routes is not forwarded."""
 

@@ -8,6 +8,7 @@ from services.gateway.domain import api_keys
 from services.gateway.domain.api_keys import ApiKey, MintedKey
 from services.gateway.domain.audit import Action, Event, Source
 from services.gateway.domain.credentials import UserReader, key_stamp
+from services.gateway.domain.delegation import check_holds
 from services.gateway.domain.errors import ApiKeyMissing, NotAllowed, ScopesTooWide
 from services.gateway.domain.pages import Page
 from services.gateway.domain.sessions import AuditTrail, Entropy, Floors
@@ -183,9 +184,13 @@ class KeyAdministration:
         ------
         ApiKeyMissing
             If there is no such key, or it is not the caller's to manage.
+        BeyondOwnRights
+            If it is somebody else's, or a key asks, and it may do more than the caller.
         """
         await self._floors.require_reachable()
-        key, _ = await self._find(caller, key_id)
+        key, owner = await self._find(caller, key_id)
+        if key.owner != caller.subject or caller.method == "api_key":
+            check_holds(caller, key.scopes, api_keys.narrow_assets(owner.assets, key.assets))
         minted = api_keys.mint(self._entropy(api_keys.ENTROPY_BYTES), key_id)
         rotated = await self._store(
             replace(

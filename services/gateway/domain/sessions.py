@@ -69,8 +69,8 @@ class TokenIssuer(Protocol):
 class FamilyStore(Protocol):
     """Keeps refresh tokens; each method is one transaction."""
 
-    async def open(self, family: Family, token: RefreshToken) -> None:
-        """Keep a new family and its first token."""
+    async def open(self, family: Family, token: RefreshToken, *, generation: int) -> None:
+        """Keep a new family and its first token; raise `WrongCredentials` if the user has changed since `generation`."""
         ...
 
     async def rotate(
@@ -158,17 +158,13 @@ class Sessions:
         await self._throttle.admit(username, source.address)
         try:
             user = await self._verified_user(username, password)
+            pair = await self._open(user)
         except WrongCredentials:
             await self._record(Action.LOGIN, username, username, source, success=False)
             raise
         await self._throttle.forgive(username, source.address)
-        now = self._clock.now()
-        family = Family(uuid.UUID(bytes=self._entropy(16)).hex, user.username, now, now + self._lifetimes.session, None)
-        text = refresh.write_token(self._entropy(refresh.ENTROPY_BYTES))
-        token = RefreshToken(refresh.digest_of(text), family.family_id, now + self._lifetimes.refresh_idle, None)
-        await self._families.open(family, token)
         await self._record(Action.LOGIN, user.username, user.username, source, success=True)
-        return self._pair(user, family.family_id, text, now)
+        return pair
 
     async def refresh(self, text: str, source: Source) -> TokenPair:
         """Spend a refresh token for a new pair.
@@ -218,6 +214,15 @@ class Sessions:
         if not await self._hasher.verify(password, user.password_hash) or not user.active:
             raise WrongCredentials
         return user
+
+    async def _open(self, user: User) -> TokenPair:
+        now = self._clock.now()
+        family = Family(uuid.UUID(bytes=self._entropy(16)).hex, user.username, now, now + self._lifetimes.session, None)
+        text = refresh.write_token(self._entropy(refresh.ENTROPY_BYTES))
+        token = RefreshToken(refresh.digest_of(text), family.family_id, now + self._lifetimes.refresh_idle, None)
+        # Hashing takes its time: a password that was changed meanwhile must not open a session that outlives it.
+        await self._families.open(family, token, generation=user.generation)
+        return self._pair(user, family.family_id, text, now)
 
     async def _active_user(self, family: Family) -> User:
         try:

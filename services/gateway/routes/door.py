@@ -156,9 +156,21 @@ class Door:
         scope[_ROUTE_KEY] = route.pattern
         scope[ADDRESS_KEY] = self._address(scope)
         if route.needs is Entry.OPEN:
-            await self._app(scope, receive, answer)
+            await self._enter_open(route, scope, receive, answer)
         else:
             await self._enter_guarded(route, scope, receive, answer)
+
+    async def _enter_open(self, route: Route, scope: Scope, receive: Receive, answer: "_Answer") -> None:
+        try:
+            await self._app(scope, receive, answer)
+        except AppError as error:
+            if answer.status:
+                raise
+            await _refuse(error, scope, receive, answer)
+        finally:
+            # Who is let in by a password is written by the use case; who is throttled never gets that far.
+            if route.method == "POST" and not 0 < answer.status < 400:
+                self._audit(route, None, scope, answer.status)
 
     async def _enter_guarded(self, route: Route, scope: Scope, receive: Receive, answer: "_Answer") -> None:
         entrance = None

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Response
 from services.gateway.domain.audit import Source
 from services.gateway.domain.errors import (
     ApiKeyMissing,
+    BeyondOwnRights,
     ChangedMeanwhile,
     InvalidExpiry,
     InvalidQuery,
@@ -75,7 +76,7 @@ async def change_key(
     return KeyResponse.of(await keys.change(principal, key_id, change, origin))
 
 
-@router.post("/{key_id}/rotate", responses=responses(ApiKeyMissing, ChangedMeanwhile, RedisAway))
+@router.post("/{key_id}/rotate", responses=responses(ApiKeyMissing, BeyondOwnRights, ChangedMeanwhile, RedisAway))
 async def rotate_key(
     *,
     key_id: str,

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Response
 from services.gateway.domain.accounts import Accounts, UserChange, UserRequest
 from services.gateway.domain.audit import Source
 from services.gateway.domain.errors import (
+    BeyondOwnRights,
     InvalidQuery,
     LastAdmin,
     PasswordRefused,
@@ -39,7 +40,7 @@ async def list_users(
     return UserPage.of(await accounts.page(limit=limit, cursor=cursor))
 
 
-@router.post("", status_code=201, responses=responses(UserExists, PasswordRefused))
+@router.post("", status_code=201, responses=responses(UserExists, PasswordRefused, BeyondOwnRights))
 async def create_user(
     body: NewUser,
     response: Response,
@@ -60,7 +61,7 @@ async def get_user(username: str, accounts: Annotated[Accounts, use(Accounts)], 
     return UserResponse.of(await accounts.get(username))
 
 
-@router.patch("/{username}", responses=responses(UserMissing, LastAdmin, RedisAway))
+@router.patch("/{username}", responses=responses(UserMissing, LastAdmin, RedisAway, BeyondOwnRights))
 async def change_user(
     username: str,
     body: ChangedUser,
@@ -87,7 +88,7 @@ async def delete_user(
 @router.post(
     "/{username}/password",
     status_code=204,
-    responses=responses(UserMissing, PasswordRefused, WrongCredentials, TooManyAttempts, RedisAway),
+    responses=responses(UserMissing, PasswordRefused, WrongCredentials, TooManyAttempts, RedisAway, BeyondOwnRights),
 )
 async def set_password(
     username: str,

@@ -14,7 +14,10 @@ MAX_TEXT = 4096
 def _aware(moment: datetime) -> datetime:
     if moment.tzinfo is None:
         raise ValueError("name the time zone, as in 2026-04-01T00:00:00Z")
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("this time lies before the year 1 or after the year 9999 in UTC") from None
 
 
 Moment = Annotated[datetime, AfterValidator(_aware)]

@@ -22,7 +22,7 @@ from shared.onnx.arrays import read_arrays
 from shared.onnx.bundle import Bundle
 from shared.onnx.errors import BundleMalformed
 from shared.onnx.json_fields import Fields
-from shared.onnx.manifest import BundleKind, Feature, Manifest, Target
+from shared.onnx.manifest import BundleKind, ElementType, Feature, Manifest, Target, Tensor
 from shared.onnx.session import OnnxSession
 
 Array = NDArray[np.float64]
@@ -75,10 +75,10 @@ def load_model(bundle: Bundle) -> ServedModel:
     if manifest.kind is not BundleKind.REGRESSOR:
         raise BundleMalformed(f"the twin serves regressors; this bundle is a {manifest.kind.value}")
     session = OnnxSession.of(bundle)
-    names = [tensor.name for tensor in session.graph.outputs]
-    if PREDICTION not in names or session.graph.input.shape != (None, len(manifest.features)):
-        raise BundleMalformed("the graph must take one column per feature and return a prediction")
-    outputs = tuple(name for name in (PREDICTION, SPREAD) if name in names)
+    columns = [tensor.name for tensor in session.graph.outputs if _is_column(tensor)]
+    if PREDICTION not in columns or session.graph.input.shape != (None, len(manifest.features)):
+        raise BundleMalformed("the graph must take one column per feature and return a prediction, one double a row")
+    outputs = tuple(name for name in (PREDICTION, SPREAD) if name in columns)
     calibration = _read_calibration(bundle)
     if calibration.method is IntervalMethod.NORMALIZED and SPREAD not in outputs:
         raise BundleMalformed("normalised intervals need a graph that returns a spread")
@@ -101,12 +101,12 @@ def model_card(manifest: Manifest) -> dict[str, JSON]:
     """The public card of a regressor: what it takes, what it predicts, how it was trained and how good it is."""
     document = manifest.to_json()
     return {
+        **manifest.card,
         "name": manifest.name,
         "version": manifest.version,
         "training_date": manifest.created_at,
         "features": document["features"],
         "target": document["target"],
-        **manifest.card,
     }
 
 
@@ -123,6 +123,10 @@ def _time_row(session: OnnxSession, outputs: tuple[str, ...], row: Array) -> flo
         _compute(session, outputs, rows)
         best_s = min(best_s, time.perf_counter() - start_s)
     return best_s * 1e6
+
+
+def _is_column(tensor: Tensor) -> bool:
+    return tensor.element_type is ElementType.FLOAT64 and tensor.shape == (None,)
 
 
 def _spec(feature: Feature) -> FeatureSpec:

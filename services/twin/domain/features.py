@@ -107,8 +107,10 @@ class InputReader:
         InputsInvalid, QualityBad
             If any row cannot be used; every fault of every row is listed.
         """
-        if isinstance(rows, Sequence) and rows and isinstance(rows[0], Mapping):
-            return self._collect([(index, row) for index, row in enumerate(rows) if isinstance(row, Mapping)])
+        if isinstance(rows, Sequence):
+            mappings = [row for row in rows if isinstance(row, Mapping)]
+            if mappings and len(mappings) == len(rows):
+                return self._collect(list(enumerate(mappings)))
         values = self._as_matrix(rows)
         inside = np.all((values >= self._lower) & (values <= self._upper), axis=1)
         suspects = [
@@ -119,6 +121,10 @@ class InputReader:
         return values
 
     def _as_matrix(self, rows: object) -> Matrix:
+        columns = getattr(rows, "columns", None)
+        # A table with its columns in another order would be predicted without a word, and wrongly.
+        if columns is not None and list(columns) != list(self._features):
+            raise InputsInvalid("the columns of the table must be the features, in the model's order")
         try:
             values = np.asarray(rows, np.float64)
         except (TypeError, ValueError) as error:

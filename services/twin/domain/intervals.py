@@ -61,7 +61,7 @@ def residuals_needed(level: float) -> int:
     """
     if not 0.0 < level < 1.0:
         raise LevelInvalid(level)
-    return math.ceil(level / (1.0 - level) - _RANK_SLACK)
+    return max(math.ceil(level / (1.0 - level) - _RANK_SLACK), 1)
 
 
 def conformal_rank(count: int, level: float) -> int:
@@ -76,7 +76,8 @@ def conformal_rank(count: int, level: float) -> int:
     """
     if count < (needed := residuals_needed(level)):
         raise TooFewResiduals(level=level, count=count, needed=needed)
-    return math.ceil((count + 1) * level - _RANK_SLACK)
+    # A level below the slack still asks for the smallest score, not for the one before it.
+    return max(math.ceil((count + 1) * level - _RANK_SLACK), 1)
 
 
 def conformal_radius(residuals: Vector, coverage: float) -> float:

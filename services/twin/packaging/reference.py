@@ -1,7 +1,7 @@
 """The estimator as the reference: predictions in double, exactly as its owner would get them."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,15 +27,21 @@ class Reference:
 
     def spread(self, rows: Matrix) -> Vector | None:
         """Standard deviation over the trees, `(n,)`; `None` for an estimator without trees."""
+        trees = self.trees(rows)
+        if trees is None:
+            return None
+        spread: Vector = np.stack(list(trees)).std(axis=0)
+        return spread
+
+    def trees(self, rows: Matrix) -> Iterator[Vector] | None:
+        """What each tree predicts, one `(n,)` after the other; `None` for an estimator without trees."""
         _, final = split_pipeline(self.estimator, self.scaler)
         if not hasattr(final, "estimators_"):
             return None
         scaled = self._scaled(rows)
         if final is not self.estimator:
             scaled = _quietly(self.estimator[:-1].transform, scaled)
-        outputs: Matrix = np.stack([tree.predict(scaled) for tree in final.estimators_])
-        spread: Vector = outputs.std(axis=0)
-        return spread
+        return (tree.predict(scaled) for tree in final.estimators_)
 
     def refit(self, rows: Matrix, target: Vector) -> "Reference":
         """The same recipe, fitted anew on these rows only, scaler included."""

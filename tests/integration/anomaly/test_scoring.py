@@ -45,6 +45,12 @@ async def test_fault_is_one_episode_with_its_sensor_in_front(client: httpx.Async
     assert [part["row"] for part in answer["contributions"]] == [i for i, label in enumerate(answer["labels"]) if label]
 
 
+async def test_times_are_told_in_utc(client: httpx.AsyncClient, trained: str):
+    local = [time.replace("Z", "+09:00") for time in times(100)]
+    answer = (await client.post(f"/detectors/{trained}/score", json=body(FAULTY, timestamps=local))).json()
+    assert answer["episodes"][0]["ended_at"] == "2026-03-31T15:01:39Z"
+
+
 async def test_context_gives_the_first_row_a_score(client: httpx.AsyncClient, trained: str):
     answer = await client.post(f"/detectors/{trained}/score", json=body(NORMAL[50:], context=NORMAL[:50].tolist()))
     assert None not in answer.json()["scores"]
@@ -66,6 +72,7 @@ async def test_columns_may_come_in_any_order(client: httpx.AsyncClient, trained:
         ({"rows": [[1.0, 2.0, 1e300]]}, ["/rows/0/2"]),
         ({"context": [[1.0]]}, ["/context/0"]),
         ({"timestamps": times(99)}, ["/timestamps"]),
+        ({"timestamps": ["0001-01-01T00:00:00+05:00", *times(99)]}, ["/timestamps/0"]),
         ({"timestamps": ["2026-04-01T00:00:00Z"] * 100}, [f"/timestamps/{i}" for i in range(1, 21)]),
     ],
 )
@@ -189,6 +196,8 @@ async def test_labelled_method_finds_the_fault_with_the_limit_it_sets(
         ({"method": "magic"}, "anomaly.threshold_refused"),
         ({"method": "percentile", "q": 99.99}, "anomaly.too_few_rows"),
         ({"method": "sigma", "k": "3"}, "anomaly.threshold_refused"),
+        ({"method": "sigma", "k": 10**400}, "anomaly.threshold_refused"),
+        ({"method": "fpr", "max_fpr": 1e-306}, "anomaly.threshold_refused"),
         ({}, "request.invalid"),
     ],
 )

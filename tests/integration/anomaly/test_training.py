@@ -117,6 +117,18 @@ async def test_training_takes_columns_of_an_upload_in_the_order_asked(site: Site
             "anomaly.rows_refused",
             ["/training/rows/0/1", "/training/rows/1"],
         ),
+        ({"options": {"smoothing_rows": 10**400}}, "anomaly.options_refused", ["/options/smoothing_rows"]),
+        (
+            {"training": {"columns": COLUMNS, "rows": ROWS, "units": {"flow": "t\n/h"}}},
+            "anomaly.rows_refused",
+            ["/training/units/flow"],
+        ),
+        (
+            {"training": {"upload_id": "nothing", "timestamps": ["2026-04-01T00:00:00Z"]}},
+            "anomaly.rows_refused",
+            ["/training/timestamps"],
+        ),
+        ({"training": {"upload_id": "\0"}}, "request.invalid", ["/training/upload_id"]),
         ({"name": "../up"}, "request.invalid", ["/name"]),
         ({"name": "a" * 65}, "request.invalid", ["/name"]),
         ({"kind": 3}, "request.invalid", ["/kind"]),

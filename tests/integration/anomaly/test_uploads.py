@@ -1,9 +1,11 @@
 """Files of training rows."""
 
+import asyncio
+
 import httpx
 import pytest
 
-from tests.integration.anomaly.site import Site, serving
+from tests.integration.anomaly.site import COLUMNS, Site, serving
 
 CSV = {"Content-Type": "text/csv"}
 
@@ -39,6 +41,7 @@ async def test_file_that_is_no_table_is_refused_by_line(client: httpx.AsyncClien
         ("time", b"a,b\n1,2\n"),
         ("a", b"a,b\n2026-04-01T00:00:01Z,2\n2026-04-01T00:00:00Z,2\n"),
         ("a", b"a,b\nyesterday,2\n"),
+        ("a", b"a,b\n0001-01-01T00:00:00+05:00,2\n"),
         ("a", b"a\n2026-04-01T00:00:01Z\n"),
     ],
 )
@@ -66,3 +69,15 @@ async def test_other_types_of_file_are_a_415_that_names_what_is_read(client: htt
 async def test_file_over_a_limit_is_a_413(site: Site, limits: dict[str, int], file: bytes):
     async with serving(site, site.settings.model_copy(update=limits)) as client:
         assert (await client.post("/uploads", content=file, headers=CSV)).status_code == 413
+
+
+async def test_scores_do_not_wait_for_a_file_that_is_being_read(site: Site, trained: str):
+    file = b"a,b,c,d\n" + b"1,2,3,4\n" * 600_000
+    async with serving(site, site.settings.model_copy(update={"score_threads": 1})) as client:
+        upload = asyncio.create_task(client.post("/uploads", content=file, headers=CSV))
+        await asyncio.wait({upload}, timeout=0.3)
+        scored = await client.post(
+            f"/detectors/{trained}/score", json={"columns": COLUMNS, "rows": [[30.0, 6.0, 350.0]]}
+        )
+        assert (scored.status_code, upload.done()) == (200, False)
+        assert (await upload).json()["rows"] == 600_000

@@ -22,7 +22,7 @@ from services.gateway.bootstrap import FirstAdmin
 from services.gateway.domain import api_keys
 from services.gateway.domain.api_keys import ApiKey
 from services.gateway.domain.audit import Event, Source
-from services.gateway.domain.errors import ChangedMeanwhile, RefreshRejected
+from services.gateway.domain.errors import ChangedMeanwhile, RefreshRejected, WrongCredentials
 from services.gateway.domain.refresh import Family, RefreshToken
 from services.gateway.settings import GatewaySettings
 from shared.clock import SystemClock
@@ -197,13 +197,29 @@ async def test_sessions_that_ended_long_ago_are_removed_with_their_tokens(databa
     for name, days in (("a", 1), ("b", 9)):
         ends = NOW + timedelta(days=days)
         family = Family(name * 32, "olga", NOW, ends, None)
-        await refresh.open(family, RefreshToken(name.encode() * 32, family.family_id, ends, None))
+        await refresh.open(family, RefreshToken(name.encode() * 32, family.family_id, ends, None), generation=1)
     await refresh.remove_ended(NOW + timedelta(days=2))
     with pytest.raises(RefreshRejected):
         await refresh.family("a" * 32)
     with pytest.raises(RefreshRejected):
         await refresh.rotate(b"a" * 32, b"c" * 32, now=NOW, idle=timedelta(days=1))
     assert (await refresh.family("b" * 32)).username == "olga"
+    engine.dispose()
+
+
+async def test_no_session_opens_for_a_user_who_was_changed_meanwhile(database_url: str):
+    migrate_gateway(database_url)
+    engine = open_engine(database_url)
+    users = SqlUsers(engine)
+    known = user("olga")
+    await users.add(known)
+    await users.set_password("olga", "another hash", NOW)
+    ends = NOW + timedelta(days=1)
+    family = Family("a" * 32, "olga", NOW, ends, None)
+    token = RefreshToken(b"a" * 32, family.family_id, ends, None)
+    with pytest.raises(WrongCredentials):
+        await SqlRefresh(engine).open(family, token, generation=known.generation)
+    await SqlRefresh(engine).open(family, token, generation=known.generation + 1)
     engine.dispose()
 
 

@@ -244,3 +244,14 @@ def test_a_log_that_has_grown_too_long_is_cut_and_kept_once(spawner: Spawner, mo
         writer.write(b"next\n")
     assert log.read_bytes() == b"next\n"
     assert log.with_suffix(".log.1").read_bytes() == b"a long first part\n"
+
+
+def test_logs_are_cut_even_where_there_is_no_room_to_keep_the_old_part(
+    spawner: Spawner, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("futago.launcher.spawn.LOG_LIMIT_BYTES", 10)
+    for name in ("twin", "planner"):
+        spawner.log_path(name).write_bytes(b"a long first part\n")
+        spawner.log_path(name).with_suffix(".log.1").mkdir()
+    spawner.trim_logs()
+    assert [spawner.log_path(name).read_bytes() for name in ("twin", "planner")] == [b"", b""]

@@ -50,6 +50,7 @@ with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
 """
 UP = """
 import asyncio, os, pathlib, sys
+from futago.errors import FutagoError
 from futago.launcher.console import Console
 from futago.launcher.errors import LaunchError
 from futago.launcher.home import Home
@@ -60,7 +61,7 @@ try:
     with home.locked(f"http://127.0.0.1:{port}"):
         up = Up(home, "127.0.0.1", port, outer=dict(os.environ), console=Console(sys.stdout), checkout=checkout)
         asyncio.run(up.run())
-except LaunchError as error:
+except (LaunchError, FutagoError) as error:
     sys.exit(str(error))
 """
 
@@ -194,6 +195,29 @@ async def test_a_service_that_does_not_start_ends_it_all_with_the_reason(suite: 
     assert "twin does not start: it ended 3 times, exit code 1" in error
     assert "the model folder is missing" in error
     assert suite.home.holder() is None
+
+
+async def test_a_credentials_file_that_cannot_be_read_is_a_sentence(suite: Suite):
+    suite.home.credentials.write_text("{")
+    await suite.start()
+    code, _out, error = await suite.end()
+    assert (code, error.splitlines()) == (1, [error.rstrip("\n")])
+    assert f"{suite.home.credentials} cannot be read" in error
+    assert suite.home.holder() is None
+
+
+async def test_started_to_outlive_its_terminal_it_does(suite: Suite):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        await suite.start()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    await suite.ready()
+    suite.signal(signal.SIGHUP)
+    suite.signal(signal.SIGTERM)
+    code, out, _error = await suite.end()
+    assert code == 0
+    assert "Killing what is left." not in out
 
 
 async def test_a_second_ctrl_c_waits_for_nobody(suite: Suite):

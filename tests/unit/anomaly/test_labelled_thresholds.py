@@ -74,6 +74,8 @@ def test_rule_is_read_from_plain_values(document: dict[str, JSON], rule: Rule):
         ({"method": "value"}, ["/value"]),
         ({"method": "percentile", "q": float("nan")}, ["/q"]),
         ({"method": "percentile", "q": 200}, ["/q"]),
+        ({"method": "percentile", "q": 10**400}, ["/q"]),
+        ({"method": "fpr", "max_fpr": 5e-324}, ["/max_fpr"]),
         ({"method": "recall", "min_recall": 0}, ["/min_recall"]),
     ],
 )
@@ -86,3 +88,9 @@ def test_rule_that_cannot_be_read_names_the_field(document: dict[str, JSON], poi
 def test_training_refuses_a_method_that_needs_labels():
     with pytest.raises(RuleRefused, match="needs labels"):
         read_unlabelled_rule({"method": "roc"})
+
+
+def test_training_is_told_of_a_fault_where_its_wish_has_the_rule():
+    with pytest.raises(RuleRefused) as refusal:
+        read_unlabelled_rule({"method": "percentile", "q": 200})
+    assert [fault.pointer for fault in refusal.value.faults] == ["/threshold/q"]

@@ -61,6 +61,11 @@ def test_kind_that_is_not_there_is_refused_with_those_that_are(kind: str):
         ("lstm_autoencoder", {"window_rows": True}, ["/options/window_rows"]),
         ("lstm_autoencoder", {"learning_rate": "fast"}, ["/options/learning_rate"]),
         ("lstm_autoencoder", {"learning_rate": float("nan")}, ["/options/learning_rate"]),
+        (
+            "lstm_autoencoder",
+            {"learning_rate": 10**400, "epochs": 10**400},
+            ["/options/epochs", "/options/learning_rate"],
+        ),
         ("lstm_autoencoder", {"head": "softmax"}, ["/options/head"]),
         ("pca", {"kind": "pca"}, ["/options/kind"]),
         ("pca", {"variance": 1, "nonsense": 1}, ["/options/nonsense", "/options/variance"]),

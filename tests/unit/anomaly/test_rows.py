@@ -1,4 +1,4 @@
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import numpy as np
 import pytest
@@ -43,7 +43,17 @@ def test_no_rows_are_a_table_of_no_rows():
 
 
 @pytest.mark.parametrize(
-    "rows", [np.zeros(3), np.zeros((2, 0)), np.zeros((2, 2, 2)), [["a"]], [[1.0], [1.0, 2.0]], [[np.nan]], [[np.inf]]]
+    "rows",
+    [
+        np.zeros(3),
+        np.zeros((2, 0)),
+        np.zeros((2, 2, 2)),
+        [["a"]],
+        [[1.0], [1.0, 2.0]],
+        [[np.nan]],
+        [[np.inf]],
+        [[10**400]],
+    ],
 )
 def test_what_is_no_table_of_readings_is_refused(rows: ArrayLike):
     with pytest.raises(RowsRefused):
@@ -88,3 +98,16 @@ def test_times_that_do_not_increase_are_refused(times: list[datetime], pointers:
 
 def test_increasing_times_pass():
     check_times([NOON, NOON + timedelta(milliseconds=1)], 2)
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=5))),
+        datetime(9999, 12, 31, 23, 59, tzinfo=timezone(timedelta(hours=-5))),
+    ],
+)
+def test_time_that_has_no_name_in_utc_is_refused(time: datetime):
+    with pytest.raises(RowsRefused) as refusal:
+        check_times([time], 1)
+    assert [fault.pointer for fault in refusal.value.faults] == ["/timestamps/0"]

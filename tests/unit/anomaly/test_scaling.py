@@ -25,3 +25,8 @@ def test_scaled_rows_have_mean_zero_and_spread_one():
 def test_scaling_model_leaves_the_newest_row_in_standard_deviations():
     model = ScalingModel(fit_scaling(np.array([[0.0], [2.0]])))
     assert model.residuals(np.array([[[3.0]]])).tolist() == [[2.0]]
+
+
+def test_largest_reading_of_a_sensor_with_the_least_readings_still_has_a_square():
+    tiny = np.random.default_rng(1).normal(scale=1e-130, size=(100, 1))
+    assert np.isfinite(fit_scaling(tiny).apply(np.array([[1e30]])) ** 2).all()

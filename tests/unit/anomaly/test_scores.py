@@ -83,3 +83,19 @@ def test_eigenvalue_floor_keeps_a_direction_without_movement_from_ruling_the_sco
 def test_sensors_that_stood_still_do_not_make_the_score_infinite():
     head = mahalanobis_head(np.zeros((100, 2)), smoothing_rows=10, eigenvalue_floor=0.1)
     assert np.isfinite(score(head.contributions(np.ones((10, 2))))).all()
+
+
+@pytest.mark.parametrize(
+    "head_of",
+    [
+        lambda rows: mahalanobis_head(rows, smoothing_rows=30, eigenvalue_floor=0.1),
+        lambda rows: pca_head(rows, smoothing_rows=30, variance=0.9),
+    ],
+)
+def test_least_movement_of_a_sensor_that_stood_still_does_not_rule_the_score(head_of: Callable[..., Head]):
+    rows = np.random.default_rng(0).normal(size=(400, 4))
+    rows[:, 3] = 0.0
+    head = head_of(rows)
+    moved = rows.copy()
+    moved[:, 3] = 0.01
+    assert score(head.contributions(moved))[-1] == pytest.approx(score(head.contributions(rows))[-1], abs=0.1)

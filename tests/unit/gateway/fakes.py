@@ -20,6 +20,7 @@ from services.gateway.domain.errors import (
     TooManyAttempts,
     UserExists,
     UserMissing,
+    WrongCredentials,
 )
 from services.gateway.domain.pages import Page
 from services.gateway.domain.rate_limit import Decision
@@ -128,8 +129,11 @@ class FakeFamilies:
     def __init__(self) -> None:
         self.families: dict[str, Family] = {}
         self.tokens: dict[bytes, RefreshToken] = {}
+        self.newest_generation = 1
 
-    async def open(self, family: Family, token: RefreshToken) -> None:
+    async def open(self, family: Family, token: RefreshToken, *, generation: int) -> None:
+        if generation != self.newest_generation:
+            raise WrongCredentials
         self.families[family.family_id] = family
         self.tokens[token.digest] = token
 

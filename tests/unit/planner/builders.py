@@ -92,11 +92,11 @@ def random_plan(of: Problem, seed: int) -> Plan:
     return Plan(frozen_ints(starts), frozen_ints(areas))
 
 
-def random_document(seed: int, *, restricted: bool = False) -> Document:
+def random_document(seed: int, *, restricted: bool = False, longest_days: int = 100) -> Document:
     """A small problem with any rules, scopes, levels and weights."""
     chance = random.Random(seed)
     first = date(2019, 4, 1) + timedelta(chance.randrange(40))
-    last = first + timedelta(chance.randint(30, 100))
+    last = first + timedelta(chance.randint(longest_days // 3, longest_days))
     types = {f"T{index}": chance.randint(1, 8) for index in range(chance.randint(1, 4))}
     classes = {name: chance.choice(["large", "small"]) for name in types}
     areas: int | list[Document] = chance.randint(1, 4)

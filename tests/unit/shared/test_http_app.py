@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import httpx
 import pytest
 from fastapi import APIRouter, UploadFile
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from shared.errors import AppError, Fault, Kind
 from shared.http.app import ServiceApp, build_app
@@ -30,6 +30,10 @@ class Reading(BaseModel):
     note: str = ""
 
 
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
 class TankEmpty(AppError):
     kind, code = Kind.UNAVAILABLE, "demo.tank_empty"
 
@@ -47,6 +51,10 @@ def demo_router() -> APIRouter:
     @router.post("/echo/{name}", responses=responses(TankEmpty))
     async def echo(name: str, body: Reading, limit: int = 1) -> Reading:
         return body
+
+    @router.post("/strict")
+    async def strict(body: Strict) -> None:
+        pass
 
     @router.get("/greeting")
     async def greeting(greeter: Greeter = use(Greeter)) -> str:
@@ -156,15 +164,44 @@ async def test_every_fault_of_the_input_is_listed_with_its_pointer(client: httpx
         (b'{"value": NaN}', "request.not_json"),
         (b'{"value": -Infinity}', "request.not_json"),
         (b'{"value": 1, "note": "\\ud800"}', "request.not_json"),
-        (b'{"value": 1', "request.invalid"),
-        (b"\xff\xfe", "request.invalid"),
-        (b"[" * 1900, "request.invalid"),
+        (b'{"value": 1', "request.not_json"),
+        (b'{"value": nul}', "request.not_json"),
+        (b"\xff\xfe", "request.not_json"),
+        (b"[" * 1900, "request.not_json"),
+        (b'{"value": 1, "note": "\xed\xa0\x80"}', "request.not_json"),
+        ('{"value": NaN}'.encode("utf-16-le"), "request.not_json"),
+        (b'{"value": 1, "more": ' + b"[" * 64 + b"]" * 64 + b"}", "request.not_json"),
+        (b'{"value": 1, "more": ' + b'[{"a":' * 32 + b"1" + b"}]" * 32 + b"}", "request.not_json"),
         (b"", "request.invalid"),
     ],
 )
 async def test_what_json_cannot_hold_is_a_422(client: httpx.AsyncClient, body: bytes, code: str):
     answer = await client.post("/echo/a", content=body, headers=JSON_TYPE)
     assert (answer.status_code, answer.json()["code"]) == (422, code)
+
+
+async def test_a_media_type_in_capitals_is_checked_as_any_other(client: httpx.AsyncClient):
+    answer = await client.post("/echo/a", content=b'{"value": NaN}', headers={"content-type": "Application/JSON"})
+    assert answer.json()["code"] == "request.not_json"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"value": 1, "more": ' + b"[" * 63 + b"]" * 63 + b"}",
+        b'{"value": 1, "note": "' + b"[" * 500 + b'"}',
+        b'{"value": 1, "more": [' + b",".join([b'{"a": [1, {"b": []}]}'] * 30) + b"]}",
+        b'\xef\xbb\xbf{"value": 1, "note": "\xc3\xa9"}',
+    ],
+    ids=["63 levels", "brackets in a text", "many shallow values", "byte order mark"],
+)
+async def test_what_is_json_and_not_too_deep_passes(client: httpx.AsyncClient, body: bytes):
+    assert (await client.post("/echo/a", content=body, headers=JSON_TYPE)).status_code == 200
+
+
+async def test_the_faults_that_are_not_listed_are_counted(client: httpx.AsyncClient):
+    answer = await client.post("/strict", json={str(number): 1 for number in range(250)})
+    assert (answer.status_code, len(answer.json()["errors"]), answer.json()["errors_left_out"]) == (422, 100, 150)
 
 
 async def test_text_that_only_mentions_nan_passes(client: httpx.AsyncClient):

@@ -10,7 +10,7 @@ from typing import Protocol
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection, Engine, func, select, text
+from sqlalchemy import Connection, Engine, event, func, select, text
 
 from shared.contracts.job import CursorInvalid, Job, JobState, QueueUnavailable
 from shared.database import open_engine, read, write
@@ -377,3 +377,19 @@ def end(shop: Shop, step: str, attempt: Attempt) -> None:
         shop.attempts.give_up(attempt, DIED)
     else:
         shop.attempts.give_back(attempt)
+
+
+def test_what_a_job_was_given_is_read_by_its_attempt_alone(shop: Shop) -> None:
+    statements: list[str] = []
+    event.listen(shop.engine, "before_cursor_execute", lambda *seen: statements.append(seen[2]))
+    job = shop.submit(key="k")
+    statements.clear()
+    shop.submit(key="k")
+    shop.claim(job)
+    shop.sweep(2)
+    shop.store.get(job.id)
+    shop.store.list()
+    shop.store.cancel(job.id)
+    selects = [statement for statement in statements if statement.startswith("SELECT")]
+    assert len(selects) >= 5
+    assert [statement for statement in selects if "payload" in statement] == []

@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import shutil
 import stat
 import zipfile
 from pathlib import Path
@@ -96,6 +97,7 @@ def test_a_manifest_without_signature_is_refused(folder: Path, trust: TrustStore
         {},
         {"algorithm": "none", "key_id": "k", "value": ""},
         {"algorithm": "ed25519", "key_id": "k", "value": "not base64!"},
+        {"algorithm": "ed25519", "key_id": "k", "value": "é"},
         {"algorithm": "ed25519", "key_id": "k", "value": "", "extra": 1},
     ],
 )
@@ -104,6 +106,15 @@ def test_a_signature_of_another_form_is_refused(folder: Path, trust: TrustStore,
     (folder / "manifest.json").write_text(json.dumps({**document, "signature": signature}))
     with pytest.raises(BundleMalformed):
         open_bundle(folder, trust)
+
+
+def test_a_stray_or_vanished_file_among_the_trusted_keys_takes_no_bundle_down(
+    tmp_path: Path, folder: Path, trust: TrustStore, key: SigningKey
+):
+    (tmp_path / "trust" / "notes.pem").write_text("no key at all")
+    (tmp_path / "trust" / "gone.pem").symlink_to(tmp_path / "nowhere")
+    assert open_bundle(folder, trust).key_id == key.key_id
+    assert trust.key_ids() == (key.key_id,)
 
 
 def test_a_bundle_signed_by_a_foreign_key_is_refused(tmp_path: Path, trust: TrustStore):
@@ -289,6 +300,38 @@ def test_a_size_stated_too_small_is_refused(tmp_path: Path):
     archive.write_bytes(data)
     with pytest.raises(BundleMalformed):
         unpack(archive, tmp_path / "into")
+
+
+def test_an_archive_whose_directory_alone_would_fill_the_memory_is_refused_unread(tmp_path: Path):
+    with zipfile.ZipFile(tmp_path / "many.zip", "w") as archive:
+        for number in range(25_000):
+            archive.writestr(str(number), b"")
+    with pytest.raises(BundleTooLarge, match="directory"):
+        unpack(tmp_path / "many.zip", tmp_path / "into")
+
+
+@pytest.mark.parametrize("names", [("a", "a/b"), ("a/b", "a"), ("manifest.json/a",)])
+def test_a_path_that_is_both_a_file_and_a_folder_is_refused(tmp_path: Path, names: tuple[str, ...]):
+    archive = zip_of(tmp_path / "both.zip", {"manifest.json": b"{}", **dict.fromkeys(names, b"x")})
+    with pytest.raises(BundleMalformed, match="both a file and a folder"):
+        unpack(archive, tmp_path / "into")
+
+
+def test_a_damaged_archive_is_refused_by_name_whatever_byte_was_hit(tmp_path: Path, key: SigningKey, trust: TrustStore):
+    files = {**FILES, "model.onnx": bytes(range(256)) * 4}
+    whole = pack(write_bundle(tmp_path / "bundle", MANIFEST, files, key).folder, tmp_path / "whole.zip").read_bytes()
+    archive = tmp_path / "damaged.zip"
+    intact = 0
+    for position in range(0, len(whole), 7):
+        archive.write_bytes(whole[:position] + bytes([whole[position] ^ 0xFF]) + whole[position + 1 :])
+        try:
+            open_bundle(unpack(archive, tmp_path / "into"), trust)
+            intact += 1
+        except (BundleMalformed, BundleTooLarge):
+            pass
+        shutil.rmtree(tmp_path / "into", ignore_errors=True)
+    # Times, versions and attributes of a zip carry nothing that the bundle reads.
+    assert intact < len(whole) // 14
 
 
 @pytest.mark.parametrize("data", [b"", b"PK", b"hello" * 100])

@@ -151,6 +151,7 @@ def test_a_part_that_makes_no_sense_is_refused(make: Callable[[], object]):
         ("features", [{"name": "a", "surprise": 1}]),
         ("features", [{"name": "a", "valid_range": [1, 2, 3]}]),
         ("features", [{"name": "a", "valid_range": ["1", 2]}]),
+        ("features", [{"name": "a", "valid_range": [0, 10**400]}]),
         ("features", ["a"]),
         ("graph", {"file": "model.onnx"}),
         ("target", []),

@@ -152,6 +152,17 @@ async def test_a_batch_may_be_empty_or_full_but_no_larger(published: httpx.Async
     assert response.json()["limit_rows"] == 100
 
 
+async def test_a_value_nested_by_the_hundred_is_a_422_and_no_bug(published: httpx.AsyncClient):
+    body = '{"inputs": [{"temp": ' + "[" * 300 + "]" * 300 + "}]}"
+    response = await published.post(f"{API}/batch", content=body, headers={"content-type": "application/json"})
+    assert response.status_code == 422
+
+
+async def test_of_many_inputs_that_are_no_objects_the_first_is_named(published: httpx.AsyncClient):
+    response = await published.post(f"{API}/batch", json={"inputs": [GOOD, *range(5_000)]})
+    assert [fault["pointer"] for fault in response.json()["errors"]] == ["/inputs/1"]
+
+
 @pytest.mark.parametrize("body", [{}, {"inputs": {}}, {"inputs": [5]}, {"inputs": [], "model": "yield"}])
 async def test_a_malformed_batch_is_a_422(published: httpx.AsyncClient, body: dict):
     assert (await published.post(f"{API}/batch", json=body)).status_code == 422
@@ -307,6 +318,8 @@ async def test_alert_rules_are_kept_and_a_contradiction_is_refused(published: ht
     assert (await published.get(path)).json() == rules
     refused = await published.put(path, json={"minimum": 95, "maximum": 70})
     assert (refused.status_code, refused.json()["code"]) == (422, "twin.alert_rules_invalid")
+    for number in (True, "5"):
+        assert (await published.put(path, json={"minimum": number})).status_code == 422
     assert (await published.put(f"{API}/models/nobody/alert-rules", json=rules)).status_code == 404
 
 

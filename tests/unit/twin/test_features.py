@@ -74,7 +74,7 @@ def test_every_fault_is_listed_at_once():
 
 def test_an_unknown_feature_is_told_which_ones_exist():
     (fault,) = refusal({**GOOD, "presure": 1}).faults
-    assert fault.facts == {"known": ["flow/rate", "p", "temp"]}
+    assert fault.facts == {"feature": "presure", "known": ["flow/rate", "p", "temp"]}
 
 
 @pytest.mark.parametrize("quality", ["good", "Good", "UNCERTAIN", None])
@@ -132,3 +132,25 @@ def test_the_faults_of_all_rows_are_listed():
 def test_rows_of_another_shape_are_refused(rows: object):
     with pytest.raises(InputsInvalid):
         READER.read_many(rows)
+
+
+def test_no_row_is_dropped_where_mappings_and_arrays_are_mixed():
+    mapping = {"temp": 1.0, "flow/rate": 2.0, "p": 3.0}
+    for rows in ([mapping, [1.0, 2.0, 3.0]], [[1.0, 2.0, 3.0], mapping]):
+        with pytest.raises(InputsInvalid):
+            READER.read_many(rows)
+
+
+def test_a_table_is_read_only_with_its_columns_in_the_order_of_the_model():
+    class Table:
+        """What numpy and this reader see of a data frame."""
+
+        def __init__(self, *columns: str) -> None:
+            self.columns = columns
+
+        def __array__(self, dtype: object = None, copy: bool | None = None) -> np.ndarray:
+            return np.array([[1.0, 2.0, 3.0]])
+
+    np.testing.assert_array_equal(READER.read_many(Table("temp", "flow/rate", "p")), [[1.0, 2.0, 3.0]])
+    with pytest.raises(InputsInvalid, match="order"):
+        READER.read_many(Table("p", "flow/rate", "temp"))

@@ -31,6 +31,8 @@ from services.twin.domain.intervals import (
         (1, 0.5, 1),
         (9, 0.7, 7),
         (99, 0.29, 29),
+        (600, 1e-300, 1),
+        (1, 5e-324, 1),
     ],
 )
 def test_the_rank_is_the_ceiling_of_one_more_than_the_count_times_the_level(count: int, level: float, rank: int):

@@ -1,5 +1,7 @@
 """Status and end of a suite, seen from another shell."""
 
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -42,9 +44,16 @@ def test_the_state_survives_the_way_through_its_file(home: Home):
 
 
 def test_the_state_of_a_running_suite_is_what_its_supervisor_wrote(home: Home):
+    state = replace(STATE, supervisor_pid=os.getpid())
+    state.write(home.state)
+    with home.locked(state.url):
+        assert control.running_state(home) == state
+
+
+def test_the_state_of_a_killed_supervisor_is_not_taken_for_that_of_the_next(home: Home):
     STATE.write(home.state)
-    with home.locked(STATE.url):
-        assert control.running_state(home) == STATE
+    with home.locked(STATE.url), pytest.raises(NotRunning):
+        control.running_state(home)
 
 
 def test_a_state_file_left_by_a_killed_supervisor_is_not_believed(home: Home):

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from sqlalchemy.engine import make_url
+
 from futago.launcher import environment
 from futago.launcher.home import Home
 from futago.launcher.keys import KeyFiles
@@ -25,6 +27,11 @@ def test_the_suite_decides_where_its_parts_are_whatever_the_user_has_set():
     assert told["FUTAGO_DATABASE_URL"] == "sqlite:////h/futago.db"
     assert told["FUTAGO_STORE_URL"] == "file:///h/store"
     assert told["FUTAGO_IDENTITY_KEY_FILE"] == "/h/keys/i.pub"
+
+
+def test_the_database_lies_in_the_home_whatever_that_is_called():
+    home = Home(Path("/h/a b?c%20d#é"))
+    assert make_url(environment.database_url(home)).database == str(home.database)
 
 
 def test_a_user_may_choose_how_long_a_drain_takes():

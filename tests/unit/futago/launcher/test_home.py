@@ -27,6 +27,13 @@ def test_a_home_that_cannot_be_made_is_a_sentence(tmp_path: Path):
         Home(tmp_path / "file" / "home").make_folders()
 
 
+def test_a_home_in_which_nothing_can_be_written_is_a_sentence(home: Home):
+    # As a folder of another user or a disk mounted for reading only, for which a test would need privileges.
+    (home.run / "lock").mkdir()
+    with pytest.raises(HomeUnusable, match="FUTAGO_HOME"), home.locked("http://127.0.0.1:8080"):
+        pytest.fail("the home was locked")
+
+
 def test_a_second_supervisor_learns_where_the_first_one_is(home: Home):
     with (
         home.locked("http://127.0.0.1:8080"),

@@ -102,6 +102,15 @@ async def test_a_request_is_handed_on_with_who_calls():
     assert request.extensions["timeout"] == {"connect": 1.0, "pool": 1.0, "read": 2.0}
 
 
+@pytest.mark.parametrize(("query", "sent"), [(b"", b""), (b"a=why?", b"?a=why?"), (b"?", b"??")])
+async def test_a_query_is_handed_on_to_its_last_character(query: bytes, sent: bytes):
+    world, client = World(lambda: httpx.Response(200, stream=Chunks(b"{}"))), Client()
+    asked = scope() | {"query_string": query}
+    await world.forwarder.forward(UPSTREAM, HANDOVER, asked, client.receive, client.send)
+    (request,) = world.transport.requests
+    assert request.url.raw_path == b"/api/v1/twin/predict" + sent
+
+
 async def test_an_answer_comes_out_as_it_came_but_for_its_hop():
     stream = Chunks(b"one", b"two")
     headers = [("content-type", "a/b"), ("server", "inner"), ("connection", "close"), ("location", "/api/v1/jobs/1")]

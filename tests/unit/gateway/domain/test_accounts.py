@@ -4,6 +4,7 @@ import pytest
 
 from services.gateway.domain.accounts import Accounts, UserChange, UserRequest, apply_change
 from services.gateway.domain.errors import (
+    BeyondOwnRights,
     LastAdmin,
     NotAllowed,
     PasswordRefused,
@@ -14,7 +15,7 @@ from services.gateway.domain.errors import (
     WrongCredentials,
 )
 from services.gateway.domain.users import is_username
-from shared.principal import Role
+from shared.principal import Permission, Principal, Role
 from tests.unit.gateway.fakes import (
     SOURCE,
     FakeAudit,
@@ -124,6 +125,35 @@ async def test_only_an_administrator_sets_somebody_elses_password(world: World):
         await world.accounts.set_password(principal(), "root", GOOD, "right", SOURCE)
     await world.accounts.set_password(ADMIN, "olga", GOOD, None, SOURCE)
     assert world.users.rows["olga"].password_hash == f"hash of {GOOD}"
+
+
+@pytest.mark.parametrize(
+    "caller",
+    [
+        principal("root", Role.ADMIN, method="api_key", permissions=frozenset({Permission.MANAGE_USERS})),
+        principal("root", Role.ADMIN, assets=("acme.osaka",)),
+    ],
+)
+async def test_nobody_makes_or_becomes_a_user_who_may_do_more(world: World, caller: Principal):
+    for attempt in (
+        world.accounts.create(caller, UserRequest("ann", GOOD, Role.ADMIN), SOURCE),
+        world.accounts.change(caller, "root", UserChange(assets=()), SOURCE),
+        world.accounts.change(caller, "olga", UserChange(role=Role.ADMIN), SOURCE),
+        world.accounts.set_password(caller, "olga", GOOD, None, SOURCE),
+    ):
+        with pytest.raises(BeyondOwnRights):
+            await attempt
+    assert world.users.rows == {"root": user("root", Role.ADMIN), "olga": user(password_hash="hash of right")}
+
+
+async def test_an_administrator_of_a_site_administers_its_users(world: World):
+    site = principal("root", Role.ADMIN, assets=("acme.osaka",))
+    asked = UserRequest("ann", GOOD, Role.ENGINEER, ("acme.osaka.reactor",))
+    await world.accounts.create(site, asked, SOURCE)
+    await world.accounts.change(site, "ann", UserChange(role=Role.VIEWER), SOURCE)
+    await world.accounts.set_password(site, "ann", GOOD, None, SOURCE)
+    await world.accounts.change(site, "olga", UserChange(active=False), SOURCE)
+    assert world.users.rows["ann"].role is Role.VIEWER
 
 
 async def test_without_redis_no_user_is_changed(world: World):

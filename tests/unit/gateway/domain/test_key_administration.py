@@ -8,6 +8,7 @@ from services.gateway.domain import api_keys
 from services.gateway.domain.errors import (
     ApiKeyInvalid,
     ApiKeyMissing,
+    BeyondOwnRights,
     InvalidExpiry,
     NotAllowed,
     RedisAway,
@@ -15,7 +16,7 @@ from services.gateway.domain.errors import (
     UserMissing,
 )
 from services.gateway.domain.key_administration import KeyAdministration, KeyChange, KeyRequest
-from shared.principal import Permission, Role
+from shared.principal import Permission, Principal, Role
 from tests.unit.gateway.fakes import (
     NOW,
     SOURCE,
@@ -138,6 +139,27 @@ async def test_a_rotated_key_keeps_its_id_and_not_its_secret(world: World):
     assert api_keys.verify(new.text, rotated, user(), NOW).subject == "olga"
     with pytest.raises(ApiKeyInvalid):
         api_keys.verify(old.text, rotated, user(), NOW)
+
+
+@pytest.mark.parametrize(
+    "caller",
+    [
+        principal("root", Role.ADMIN, method="api_key", permissions=READ | {Permission.MANAGE_KEYS}),
+        principal("root", Role.ADMIN, assets=("acme.osaka",)),
+    ],
+)
+async def test_nobody_takes_over_a_wider_key_by_rotating_it(world: World, caller: Principal):
+    wide, _ = await world.administration.create(OLGA, KeyRequest("x"), SOURCE)
+    narrow, _ = await world.administration.create(OLGA, KeyRequest("x", scopes=READ, assets=("acme.osaka",)), SOURCE)
+    with pytest.raises(BeyondOwnRights):
+        await world.administration.rotate(caller, wide.key_id, timedelta(), SOURCE)
+    assert world.keys.rows[wide.key_id] == wide
+    await world.administration.rotate(caller, narrow.key_id, timedelta(), SOURCE)
+
+
+async def test_a_user_whose_role_was_lowered_still_rotates_their_keys(world: World):
+    key, _ = await world.administration.create(OLGA, KeyRequest("x"), SOURCE)
+    await world.administration.rotate(principal(role=Role.VIEWER), key.key_id, timedelta(), SOURCE)
 
 
 async def test_a_rotation_with_overlap_says_until_when(world: World):

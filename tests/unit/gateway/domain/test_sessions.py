@@ -94,6 +94,14 @@ async def test_any_wrong_half_is_the_same_error_after_the_same_work(world: World
     assert world.redis.attempts == [(username, SOURCE.address)]
 
 
+async def test_a_password_that_was_changed_while_it_was_checked_opens_no_session(world: World):
+    world.families.newest_generation = 2
+    with pytest.raises(WrongCredentials):
+        await world.sessions.login("olga", "right", SOURCE)
+    assert world.audit.said() == [("olga", "auth.login", "olga", False)]
+    assert world.redis.attempts == [("olga", SOURCE.address)]
+
+
 async def test_a_throttled_attempt_costs_no_hashing(world: World):
     world.redis.attempts_allowed = 0
     with pytest.raises(TooManyAttempts):

@@ -46,10 +46,14 @@ KEY = ApiKey(
 WITH_KEY = {"X-API-Key": MINTED.text}
 
 
-async def own_routes(scope: Scope, receive: Receive, send: Send) -> None:
-    caller = scope.get(PRINCIPAL_KEY)
-    said = {"caller": caller and caller.subject, "address": scope[ADDRESS_KEY]}
-    await JSONResponse(said)(scope, receive, send)
+class OwnRoutes:
+    def __init__(self) -> None:
+        self.status = 200
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        caller = scope.get(PRINCIPAL_KEY)
+        said = {"caller": caller and caller.subject, "address": scope[ADDRESS_KEY]}
+        await JSONResponse(said, self.status)(scope, receive, send)
 
 
 class FakeForwarder:
@@ -69,6 +73,7 @@ class World:
         self.clock = FakeClock()
         self.redis = FakeRedis()
         self.forwarder = FakeForwarder()
+        self.own_routes = OwnRoutes()
         self.events: list[Event] = []
         self.keys_used: list[str] = []
         self.without_redis = 0
@@ -88,7 +93,7 @@ class World:
             failures=FakeCounter(),
         )
         door = Door(
-            own_routes,
+            self.own_routes,
             table=suite_routes(),
             doorman=doorman,
             forwarder=self.forwarder,
@@ -260,3 +265,12 @@ async def test_a_websocket_is_closed_before_it_opens(world: World):
 
     await world.door({"type": "websocket", "path": "/api/v1/twin/predict", "headers": []}, receive, send)
     assert sent == [{"type": "websocket.close", "code": 1008}]
+
+
+@pytest.mark.parametrize(("status", "written"), [(200, []), (429, [("anonymous", False, {"status": 429})])])
+async def test_a_login_that_is_turned_away_is_on_the_trail(
+    world: World, status: int, written: list[object]
+):
+    world.own_routes.status = status
+    await world.client.post("/api/v1/auth/login")
+    assert [(event.user, event.success, event.facts) for event in world.events] == written
