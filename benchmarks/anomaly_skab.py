@@ -1,19 +1,17 @@
 """Detectors on 1 Hz data of a real pump (SKAB), beside calling every row anomalous."""
 
-import os
 import time
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
+from benchmarks.data import DATA
 from benchmarks.skab import Run, read_runs
 from services.anomaly.domain.evaluation import Confusion, auc_pr, auc_roc
 from services.anomaly.library import Detector
 
-_DATA = Path(os.environ.get("FUTAGO_DATA", Path(__file__).parents[2] / "shared" / "data"))
 _LATEST_START_ROWS = 150
 _FACTORS = (1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 8.0)
 _NONE = Confusion(0, 0, 0, 0)
@@ -99,9 +97,9 @@ def left_out(tables: Mapping[float, Sequence[Confusion]]) -> tuple[Confusion, tu
 
 def main() -> None:
     """Print a line of figures a kind, then what the choice of the margin factor is worth on runs not looked at."""
-    runs = read_runs(_DATA)
+    runs = read_runs(DATA)
     if not runs:
-        print(f"  left out: no labelled runs in {_DATA / 'anomaly' / 'skab'}; FUTAGO_DATA names the folder of data")
+        print(f"  left out: no labelled runs in {DATA / 'anomaly' / 'skab'}; FUTAGODATA names the folder of data")
         return
     print(f"  {len(runs)} runs, rows pooled, no point adjustment; late = judging starts up to 150 rows later")
     print(

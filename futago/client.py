@@ -359,10 +359,7 @@ def _caller(
 
 
 def _is_loopback(url: str) -> bool:
-    try:
-        host = httpx.URL(url).host
-    except httpx.InvalidURL as error:
-        raise InvalidInput(f"the address of the gateway is none: {error}") from error
+    host = httpx.URL(url).host
     try:
         return ip_address(host).is_loopback
     except ValueError:

@@ -74,13 +74,6 @@ class Store:
             raise StoreUnavailable(f"the store did not take the file: {error}") from error
         return digest
 
-    def exists(self, prefix: str, digest: str) -> bool:
-        """Whether a file of this digest is kept."""
-        try:
-            return bool(self._files.exists(self._path(prefix, digest)))
-        except OSError as error:
-            raise StoreUnavailable(f"the store did not answer: {error}") from error
-
     def fetch(self, prefix: str, digest: str, cache_dir: Path) -> Path:
         """A local copy of the file, checked against its digest; kept in `cache_dir` for the next time.
 

@@ -16,9 +16,10 @@ Value = TypeVar("Value", float, NDArray[np.float64])
 
 
 def yield_pct(temp_c: Value, pressure_bar: Value) -> Value:
-    """Yield with fresh catalyst [%], of one operating point or of arrays: a quadratic surface, best at 360 °C and 6 bar.
+    """Yield with fresh catalyst [%], of one operating point or of arrays of them.
 
-    The flow has no part in it: within 80-120 kg/h the residence time is long enough.
+    A quadratic surface with its best at 360 °C and 6 bar. The flow has no part in it: within 80-120 kg/h the
+    residence time is long enough.
 
     References
     ----------

@@ -53,7 +53,7 @@ class GatewaySettings(ServiceSettings):
     address_burst: int = Field(200, gt=0, description="how many of them may come at once")
     connect_timeout_s: float = Field(1.0, gt=0, description="longest wait for a connection to a service")
     upstream_timeout_s: float = Field(35.0, gt=0, description="longest wait for the next bytes of a service's answer")
-    upload_timeout_s: float = Field(900.0, gt=0, description="the same while a file is uploaded")
+    upload_timeout_s: float = Field(900.0, gt=0, description="longest time from the start of an upload to its answer")
 
     @model_validator(mode="before")
     @classmethod

@@ -17,6 +17,9 @@ class TwinSettings(ServiceSettings):
         None, description="a bundle folder to serve besides the published models; it also answers where none is named"
     )
     default_model: str | None = Field(None, description="the model that answers a request which names none")
+    body_limit_bytes: int = Field(
+        4 * 1024**2, gt=0, description="largest request body that is not an upload; 100 rows of 1,000 features fit"
+    )
     batch_limit_rows: int = Field(100, gt=0, description="most inputs of one batch")
     loaded_models_limit: int = Field(64, gt=0, description="most published models in memory; the least used makes room")
     compute_threads: int = Field(2, gt=0, description="threads for batches and for models slower than 500 µs a row")

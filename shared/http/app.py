@@ -58,7 +58,8 @@ def build_app(
     probes
         Dependencies that `/readyz` asks, by name.
     upload_paths
-        Exact paths whose bodies stream, up to the upload limit and without the deadline.
+        Exact paths whose bodies stream, up to the upload limit and without the deadline, which then holds for each
+        part of the body by itself.
     wrap
         A layer between the outermost one (id, log, metrics) and the limits, for the gateway's data path.
     """
@@ -89,6 +90,7 @@ def build_app(
         app,
         limit_bytes=settings.body_limit_bytes,
         upload_limit_bytes=settings.upload_limit_bytes,
+        idle_s=settings.deadline_s,
         upload_paths=upload_paths,
     )
     # Outside the body's limit, so that a client that sends its body drop by drop is held to the deadline too.

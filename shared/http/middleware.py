@@ -39,6 +39,15 @@ class BodyTooLarge(AppError):
         super().__init__(f"the body is larger than {limit_bytes} bytes", limit_bytes=limit_bytes)
 
 
+class BodyStalled(AppError):
+    """The rest of the body did not come."""
+
+    kind, code = Kind.DEADLINE, "request.body_stalled"
+
+    def __init__(self, idle_s: float) -> None:
+        super().__init__(f"no further part of the body came within {idle_s:g} s", idle_s=idle_s)
+
+
 class DeadlineExceeded(AppError):
     """No answer was ready in time."""
 
@@ -107,9 +116,15 @@ class BodyLimit:
     """
 
     def __init__(
-        self, app: ASGIApp, *, limit_bytes: int, upload_limit_bytes: int, upload_paths: Collection[str] = ()
+        self,
+        app: ASGIApp,
+        *,
+        limit_bytes: int,
+        upload_limit_bytes: int,
+        idle_s: float,
+        upload_paths: Collection[str] = (),
     ) -> None:
-        self._app, self._limit_bytes = app, limit_bytes
+        self._app, self._limit_bytes, self._idle_s = app, limit_bytes, idle_s
         self._upload_limit_bytes, self._upload_paths = upload_limit_bytes, frozenset(upload_paths)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -130,22 +145,31 @@ class BodyLimit:
             await self._stream(scope, receive, send, limit_bytes)
 
     async def _stream(self, scope: Scope, receive: Receive, send: Send, limit_bytes: int) -> None:
-        received, refused = 0, False
+        received, complete, refused = 0, False, False
+        fault: AppError | None = None
 
         async def counted() -> Message:
-            nonlocal received
-            message = await receive()
+            nonlocal received, complete, fault
+            try:
+                # An upload has no deadline, so one that stops in the middle would be waited for for ever.
+                async with asyncio.timeout(None if complete else self._idle_s):
+                    message = await receive()
+            except TimeoutError as error:
+                fault = BodyStalled(self._idle_s)
+                raise fault from error
             received += len(message.get("body", b""))
+            complete = not message.get("more_body", False)
             if received > limit_bytes:
-                raise BodyTooLarge(limit_bytes)
+                fault = BodyTooLarge(limit_bytes)
+                raise fault
             return message
 
         async def send_or_refuse(message: Message) -> None:
             # FastAPI turns any error while it reads a body into a 400 of its own; ours says what is wrong.
             nonlocal refused
-            if received > limit_bytes and message["type"] == "http.response.start":
+            if fault is not None and message["type"] == "http.response.start":
                 refused = True
-                await problem_of(BodyTooLarge(limit_bytes), scope["path"])(scope, receive, send)
+                await problem_of(fault, scope["path"])(scope, receive, send)
             if not refused:
                 await send(message)
 

@@ -122,8 +122,7 @@ class Doorman:
             except RedisAway:
                 if not route.without_redis:
                     raise
-                decision = self._local.admit(_counted_as(remembered))
-                return Entrance(remembered, self._local_limit, decision, without_redis=True)
+                return await self._admit_without_redis(credential, remembered)
             if admission.decision is not None:
                 return Entrance(remembered, self._limit, admission.decision, without_redis=False)
             self._authenticator.forget(fingerprint)
@@ -143,6 +142,19 @@ class Doorman:
         if not entrance.decision.allowed:
             raise TooManyRequests(entrance.decision.retry_after_s)
         authorise(route, entrance.caller.principal)
+
+    async def _admit_without_redis(self, credential: Credential, remembered: Verified) -> Entrance:
+        decision = self._local.admit(_counted_as(remembered))
+        caller = remembered
+        if decision.allowed:
+            # The floors cannot be asked; what ended before Redis went away also stands in the database.
+            try:
+                caller = await self._authenticator.verify(credential)
+            except AppError as error:
+                if error.kind is not Kind.UNAVAILABLE:
+                    self._authenticator.forget(credential.fingerprint)
+                    raise
+        return Entrance(caller, self._local_limit, decision, without_redis=True)
 
     async def _admit_stranger(self, credential: Credential, address: str) -> Entrance:
         if not self._failures.has_room(address):

@@ -70,7 +70,7 @@ class FamilyStore(Protocol):
     """Keeps refresh tokens; each method is one transaction."""
 
     async def open(self, family: Family, token: RefreshToken, *, generation: int) -> None:
-        """Keep a new family and its first token; raise `WrongCredentials` if the user has changed since `generation`."""
+        """Keep a new family and its first token; raise `WrongCredentials` if the user's generation is another now."""
         ...
 
     async def rotate(

@@ -56,10 +56,10 @@ class ProxyRules:
 
     Parameters
     ----------
-    deadline_s
-        From the first byte of the request to the first of the answer, uploads apart [s].
-    answer_timeout_s, upload_timeout_s
-        Longest wait for the next bytes of an answer; the second for routes that take uploads [s].
+    deadline_s, upload_timeout_s
+        From the first byte of the request to the first of the answer; the second for routes that take uploads [s].
+    answer_timeout_s
+        Longest wait for the next bytes of an answer; for uploads, that is `upload_timeout_s` too [s].
     """
 
     body_limit_bytes: int
@@ -125,8 +125,9 @@ class Door:
         self._observers = observers
         self._trusted_proxies = trusted_proxies
         self._clock = clock
-        uploads = [route.pattern for route in table.routes if route.upload]
-        self._proxy = Deadline(self._forward, deadline_s=rules.deadline_s, exempt_paths=uploads)
+        self._proxy = Deadline(self._forward, deadline_s=rules.deadline_s)
+        # However slowly a file drips in, it must not hold a connection to its service for ever.
+        self._upload = Deadline(self._forward, deadline_s=rules.upload_timeout_s)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -182,13 +183,18 @@ class Door:
             scope[PRINCIPAL_KEY] = entrance.caller.principal
             scope[VERIFIED_KEY] = entrance.caller
             scope[_ENTRANCE_KEY] = entrance, route
-            await (self._app if route.service is Service.GATEWAY else self._proxy)(scope, receive, answer)
+            await self._behind(route)(scope, receive, answer)
         except AppError as error:
             if answer.status:
                 raise
             await _refuse(error, scope, receive, answer)
         finally:
             self._audit(route, entrance, scope, answer.status)
+
+    def _behind(self, route: Route) -> ASGIApp:
+        if route.service is Service.GATEWAY:
+            return self._app
+        return self._upload if route.upload else self._proxy
 
     async def _forward(self, scope: Scope, receive: Receive, send: Send) -> None:
         entrance, route = scope[_ENTRANCE_KEY]

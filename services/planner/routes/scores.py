@@ -26,7 +26,7 @@ async def score_plan(
     body: ScoreRequest,
     holidays: Annotated[HolidaySource, use(HolidaySource)],
     limiter: Annotated[CapacityLimiter, use(CapacityLimiter)],
-    caller: Annotated[Principal, require(Permission.READ)],
+    caller: Annotated[Principal, require(Permission.SCORE)],
 ) -> ScoringBody:
     """Score and explain a plan made by hand or last year; what is wrong with it is listed, and then not scored."""
     check_reach(caller, (device.asset for device in body.problem.devices))

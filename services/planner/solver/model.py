@@ -242,9 +242,8 @@ def _levelling(problem: Problem, levels: dict[str, int]) -> list[_ByType]:
 
 
 def _eligible(problem: Problem) -> IntArray:
-    table = np.array(
-        [[problem.takes(area, device.type) for area in problem.areas] for device in problem.devices], dtype=np.int64
-    )
+    by_type = [[problem.takes(area, device_type.name) for area in problem.areas] for device_type in problem.types]
+    table = np.array(by_type, dtype=np.int64)[problem.type_of]
     for index, device in enumerate(problem.devices):
         if device.pinned and device.area is not None:
             table[index] = [str(area.id) == str(device.area) for area in problem.areas]

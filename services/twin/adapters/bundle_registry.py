@@ -49,6 +49,8 @@ class BundleRegistry:
 
     async def activate(self, model: str, version: str) -> ModelVersion:
         self._check_not_built_in(model)
+        # First loaded, then switched: a version that can no longer be served must not take the model down.
+        await self._catalogue.load(await to_thread.run_sync(self._sql.archive_digest, model, version))
         activated = await to_thread.run_sync(self._sql.activate, model, version)
         await self._catalogue.refresh()
         log.info("version_activated", model=model, version=version)

@@ -115,6 +115,10 @@ class ModelCatalogue:
         """Keep a model that was just published here, so that its first request need not wait."""
         self._cache.put(archive_digest, model)
 
+    async def load(self, archive_digest: str) -> None:
+        """Have a version in memory before it is switched to; raises as `BundleFiles.load`."""
+        await self._cache.get(archive_digest)
+
     async def refresh(self) -> None:
         """Read what has changed, load what is in use, then switch.
 

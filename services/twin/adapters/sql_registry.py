@@ -159,10 +159,19 @@ class SqlRegistry:
         ModelMissing
             If there is none of this name.
         """
+        # One query, so that a model which goes meanwhile is there with all its versions or not at all.
         with read(self._engine) as connection:
-            _check_model(connection, model)
             found = _find_all(connection, model)
-        return ModelEntry(next(item for item in found if item.state is VersionState.ACTIVE), found)
+        for item in found:
+            if item.state is VersionState.ACTIVE:
+                return ModelEntry(item, found)
+        raise ModelMissing(model)
+
+    def archive_digest(self, model: str, version: str) -> str:
+        """Where the zip of a version is found; raises as `activate`."""
+        with read(self._engine) as connection:
+            _find(connection, model, version)
+            return str(connection.execute(select(versions.c.archive_digest).where(_is(model, version))).scalar_one())
 
 
 def _begin_change(connection: Connection) -> None:

@@ -73,27 +73,6 @@ def conformal_rank(count: int, level: float) -> int:
         If the level is not between 0 and 1.
     TooFewResiduals
         If `count < level / (1 - level)`; 95 % needs 19.
-    """
-    if count < (needed := residuals_needed(level)):
-        raise TooFewResiduals(level=level, count=count, needed=needed)
-    # A level below the slack still asks for the smallest score, not for the one before it.
-    return max(math.ceil((count + 1) * level - _RANK_SLACK), 1)
-
-
-def conformal_radius(residuals: Vector, coverage: float) -> float:
-    """Half-width that covers a new point with at least the asked probability.
-
-    Parameters
-    ----------
-    residuals
-        `(n,)` absolute errors on data the model never saw [unit of the target].
-    coverage
-        Wanted probability, in (0, 1) [1].
-
-    Raises
-    ------
-    TooFewResiduals
-        If `n < coverage / (1 - coverage)`; 95 % needs 19.
 
     References
     ----------
@@ -101,11 +80,13 @@ def conformal_radius(residuals: Vector, coverage: float) -> float:
 
     Examples
     --------
-    >>> conformal_radius(np.arange(1.0, 20.0), coverage=0.9)
-    18.0
+    >>> conformal_rank(19, level=0.9)
+    18
     """
-    rank = conformal_rank(len(residuals), coverage)
-    return float(np.partition(residuals, rank - 1)[rank - 1])
+    if count < (needed := residuals_needed(level)):
+        raise TooFewResiduals(level=level, count=count, needed=needed)
+    # A level below the slack still asks for the smallest score, not for the one before it.
+    return max(math.ceil((count + 1) * level - _RANK_SLACK), 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,6 +155,8 @@ class ModelRegistry(Protocol):
         ------
         ModelMissing, VersionMissing, ModelBuiltIn
             If there is no such version in the registry.
+        VersionUnusable
+            If the version can no longer be loaded; the former one goes on answering.
         """
         ...
 

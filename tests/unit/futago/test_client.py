@@ -151,12 +151,6 @@ def test_an_address_without_a_scheme_is_refused():
         Client("plant.example", "admin", "secret")
 
 
-@pytest.mark.parametrize("url", ["http://[", "http://plant.example:99999999"])
-def test_an_address_that_is_none_is_refused(url: str):
-    with pytest.raises(InvalidInput, match="address of the gateway"):
-        Client(url, "admin", "secret")
-
-
 def test_a_caller_with_nothing_to_show_is_told_what_to_give(gateway: FakeGateway):
     with pytest.raises(AuthenticationError, match="API key"):
         Client("http://plant.example", transport=gateway.transport()).me()

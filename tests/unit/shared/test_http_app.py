@@ -253,6 +253,16 @@ async def test_an_upload_has_its_own_limit(client: httpx.AsyncClient):
     assert (await client.post("/upload", files={"file": b"x" * 11_000})).status_code == 413
 
 
+async def test_an_upload_that_stops_in_the_middle_is_not_waited_for_for_ever(client: httpx.AsyncClient):
+    async def half_a_file() -> AsyncIterator[bytes]:
+        yield b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nabc'
+        await asyncio.Event().wait()
+
+    headers = {"content-type": "multipart/form-data; boundary=x"}
+    answer = await client.post("/upload", content=half_a_file(), headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (504, "request.body_stalled")
+
+
 async def test_a_length_that_is_no_number_is_refused():
     sent: list[Any] = []
 

@@ -127,6 +127,20 @@ async def test_a_version_whose_key_was_withdrawn_is_served_no_longer_by_a_proces
     assert response.json()["reason"] == "bundle.untrusted_key"
 
 
+async def test_a_version_that_can_no_longer_be_served_is_not_activated_and_the_former_one_goes_on(
+    bench: Bench, published: httpx.AsyncClient
+):
+    other = bench.key("other")
+    bench.trust.enrol(other.public_pem())
+    await publish(published, bench.archive(version="2", trees=5, key=other))
+    (bench.folder / "trust" / f"{other.key_id}.pem").unlink()
+    async with bench.twin() as app, bench.client(app) as client:
+        refused = await client.post(f"{API}/models/yield/activate", json={"version": "2"})
+        assert (refused.status_code, refused.json()["code"]) == (503, "twin.version_unusable")
+        assert (await client.post(f"{API}/predict", json=GOOD)).json()["version"] == "1"
+        assert (await client.get(f"{API}/models/yield")).json()["version"] == "1"
+
+
 async def test_a_batch_answers_in_order_and_one_fault_does_not_hold_up_the_others(published: httpx.AsyncClient):
     inputs = [GOOD, {"temp": 900, "pressure": 6}, {"temp": {"value": 360, "quality": "bad"}, "pressure": 6}, GOOD]
     body = (await published.post(f"{API}/batch", json={"inputs": inputs})).json()

@@ -13,7 +13,6 @@ from services.twin.domain.intervals import (
     LevelInvalid,
     TooFewResiduals,
     calibrate,
-    conformal_radius,
     conformal_rank,
     judge,
     residuals_needed,
@@ -54,15 +53,12 @@ def test_a_level_that_is_no_probability_is_refused(level: float):
         conformal_rank(1000, level)
 
 
-def test_the_radius_is_that_residual():
-    assert conformal_radius(np.arange(19.0, 0.0, -1.0), coverage=0.9) == 18.0
-
-
 @given(st.integers(19, 200), st.sampled_from([0.5, 0.8, 0.9, 0.95]))
 def test_over_all_orders_of_exchangeable_rows_at_least_the_level_is_covered(count: int, level: float):
     """Leave each of n + 1 distinct scores out once: exactly `rank` of them lie within the radius of the others."""
     scores = np.arange(count + 1.0)
-    covered = sum(score <= conformal_radius(np.delete(scores, i), level) for i, score in enumerate(scores))
+    rank = conformal_rank(count, level)
+    covered = sum(score <= np.delete(scores, i)[rank - 1] for i, score in enumerate(scores))
     assert level <= covered / (count + 1) + 1e-9
     assert covered / (count + 1) < level + 1.0 / (count + 1) + 1e-9
 

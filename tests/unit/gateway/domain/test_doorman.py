@@ -39,6 +39,11 @@ USERS = Route("GET", "/users", Permission.READ, Service.GATEWAY)
 ADDRESS = "192.0.2.1"
 
 
+class AwayUsers(FakeUsers):
+    async def get(self, username: str) -> User:  # noqa: ARG002
+        raise RedisAway
+
+
 class World:
     def __init__(self) -> None:
         self.clock = FakeClock()
@@ -112,6 +117,22 @@ async def test_without_redis_a_known_caller_does_nothing_else(world: World, rout
         await world.admit(route)
 
 
+async def test_without_redis_what_had_ended_before_stays_ended(world: World):
+    await world.admit()
+    # Redis went away, and took the floor along, before the token was seen again.
+    world.users.rows["olga"] = user(active=False, generation=2)
+    world.redis.away = True
+    with pytest.raises(TokenRejected):
+        await world.admit()
+
+
+async def test_without_redis_and_database_a_known_caller_still_predicts(world: World):
+    await world.admit()
+    world.redis.away = True
+    world.doorman._authenticator._users = AwayUsers()
+    assert (await world.admit()).without_redis
+
+
 async def test_without_redis_a_stranger_stays_out_and_stays_a_stranger(world: World):
     world.redis.away = True
     for _ in range(2):
@@ -150,11 +171,7 @@ async def test_no_credential_is_no_entrance(world: World):
 
 
 async def test_an_outage_of_the_database_is_not_a_refused_credential(world: World):
-    class Broken(FakeUsers):
-        async def get(self, username: str) -> User:  # noqa: ARG002
-            raise RedisAway
-
-    world.doorman._authenticator._users = Broken()
+    world.doorman._authenticator._users = AwayUsers()
     with pytest.raises(RedisAway):
         await world.admit()
     assert world.failures.counted == []

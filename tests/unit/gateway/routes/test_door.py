@@ -1,5 +1,6 @@
 """Where every request comes in, with stand-ins for everything behind it."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from ipaddress import ip_network
@@ -39,7 +40,7 @@ from tests.unit.gateway.fakes import (
 )
 
 MINTED = api_keys.mint(bytes(range(48)))
-SCOPES = frozenset({Permission.READ, Permission.PREDICT})
+SCOPES = frozenset({Permission.READ, Permission.PREDICT, Permission.TRAIN})
 KEY = ApiKey(
     MINTED.key_id, "line 4", "olga", MINTED.digest, None, None, SCOPES, (), True, 1, NOW, NOW + timedelta(days=9), None
 )
@@ -60,16 +61,19 @@ class FakeForwarder:
     def __init__(self) -> None:
         self.handed_over: list[tuple[Service, Handover]] = []
         self.error: Exception | None = None
+        self.hangs = False
 
     async def forward(self, upstream: Upstream, handover: Handover, scope: Scope, receive: Receive, send: Send) -> None:
         self.handed_over.append((upstream.service, handover))
         if self.error is not None:
             raise self.error
+        if self.hangs:
+            await asyncio.Event().wait()
         await JSONResponse({"from": upstream.service})(scope, receive, send)
 
 
 class World:
-    def __init__(self) -> None:
+    def __init__(self, upload_timeout_s: float = 30.0) -> None:
         self.clock = FakeClock()
         self.redis = FakeRedis()
         self.forwarder = FakeForwarder()
@@ -102,7 +106,7 @@ class World:
                 service: Upstream(service, "http://x", service.value, 1.0)
                 for service in (Service.TWIN, Service.ANOMALY, Service.PLANNER)
             },
-            rules=ProxyRules(100, 1000, deadline_s=9.0, answer_timeout_s=3.0, upload_timeout_s=30.0),
+            rules=ProxyRules(100, 1000, deadline_s=9.0, answer_timeout_s=3.0, upload_timeout_s=upload_timeout_s),
             observers=Observers(self.events.append, self.keys_used.append, self._count),
             trusted_proxies=(ip_network("10.0.0.0/8"),),
             clock=self.clock,
@@ -129,11 +133,18 @@ async def test_a_request_for_a_service_goes_to_it_with_who_calls(world: World):
 
 
 async def test_an_upload_may_be_larger_and_take_longer(world: World):
-    await world.client.post("/api/v1/anomaly/detectors/a/stream/b", headers=WITH_KEY)
-    await world.client.get("/api/v1/twin/models", headers=WITH_KEY)
-    route = next(route for route in suite_routes().routes if route.upload and route.service is Service.TWIN)
-    assert (route.method, route.pattern) == ("POST", "/api/v1/twin/models")
-    assert [handover.body_limit_bytes for _, handover in world.forwarder.handed_over] == [100]
+    for path in ("/api/v1/anomaly/uploads", "/api/v1/twin/predict"):
+        await world.client.post(path, headers=WITH_KEY)
+    handovers = [handover for _, handover in world.forwarder.handed_over]
+    assert [(each.body_limit_bytes, each.answer_timeout_s) for each in handovers] == [(1000, 30.0), (100, 3.0)]
+
+
+async def test_an_upload_that_never_ends_is_ended():
+    world = World(upload_timeout_s=0.01)
+    world.forwarder.hangs = True
+    async with world.client, asyncio.timeout(5.0):
+        answer = await world.client.post("/api/v1/anomaly/uploads", headers=WITH_KEY)
+    assert (answer.status_code, answer.json()["code"]) == (504, "request.deadline_exceeded")
 
 
 async def test_the_gateways_own_routes_learn_who_calls_and_from_where(world: World):
@@ -268,9 +279,7 @@ async def test_a_websocket_is_closed_before_it_opens(world: World):
 
 
 @pytest.mark.parametrize(("status", "written"), [(200, []), (429, [("anonymous", False, {"status": 429})])])
-async def test_a_login_that_is_turned_away_is_on_the_trail(
-    world: World, status: int, written: list[object]
-):
+async def test_a_login_that_is_turned_away_is_on_the_trail(world: World, status: int, written: list[object]):
     world.own_routes.status = status
     await world.client.post("/api/v1/auth/login")
     assert [(event.user, event.success, event.facts) for event in world.events] == written
