@@ -1,6 +1,7 @@
 """What every suite may use: a clock that stands still until told, fresh signing keys, real data where it is at hand."""
 
 import os
+from collections import defaultdict
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +14,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 # Set where nothing may be left out: a skipped test is then a failed one.
 REQUIRE_ALL = os.environ.get("FUTAGO_TEST_REQUIRE_ALL") == "1"
 DATA = Path(os.environ.get("FUTAGO_DATA", Path(__file__).parents[2] / "shared" / "data"))
+# Seconds each suite may take on two cores, together well under 15 minutes; the summary shows what was used.
+BUDGET_S = {"unit": 240, "contract": 60, "integration": 300, "e2e": 240}
 
 
 @pytest.hookimpl(wrapper=True)
@@ -24,6 +27,17 @@ def pytest_runtest_makereport(
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid} was left out, and nothing may be: {report.longrepr}"
     return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    spent_s: dict[str, float] = defaultdict(float)
+    for report in (report for reports in terminalreporter.stats.values() for report in reports):
+        if isinstance(report, pytest.TestReport):
+            spent_s[report.nodeid.split("/")[1]] += report.duration
+    for suite, budget_s in BUDGET_S.items():
+        if suite in spent_s:
+            verdict = "" if spent_s[suite] <= budget_s else "  OVER ITS BUDGET"
+            terminalreporter.write_line(f"{suite:12s} {spent_s[suite]:6.0f} s of {budget_s} s{verdict}")
 
 
 @pytest.fixture(scope="session")

@@ -3,11 +3,14 @@
 import json
 import stat
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+
+from tests.e2e.conftest import ROOT
 
 pytestmark = pytest.mark.slow
 
@@ -35,6 +38,14 @@ def test_the_demo_does_the_main_job_on_the_simulator(suite: Any):
 def test_the_demo_does_the_main_job_on_real_data(suite: Any, data: Path):
     done = suite.command("demo", "--data", str(data), "--seconds", "10")
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.stem)
+def test_an_example_runs_as_it_stands(suite: Any, example: Path):
+    command = [sys.executable, str(example), str(suite.home / "credentials.json")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
 
 
 def test_a_prediction_by_curl_with_an_api_key(suite: Any):

@@ -2,7 +2,8 @@
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,6 +56,21 @@ class FitReport:
     def stopped_early(self) -> bool:
         """Whether the stop block ended the training before the last epoch."""
         return len(self.epochs) < self.epochs[-1].of
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute on one core of the processor meanwhile.
+
+    The steps of these networks are too small to share: on a quiet machine a second thread gains nothing, and on a busy
+    one the two wait for each other and training takes several times as long.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def fit_network(

@@ -14,7 +14,7 @@ from services.anomaly.domain.options import AutoencoderOptions, LstmAutoencoderO
 from services.anomaly.domain.scaling import Scaling
 from services.anomaly.domain.windows import windows
 from services.anomaly.training.export import ResidualNetwork, export, prove_parity
-from services.anomaly.training.fit import INPUT_LIMIT, Epoch, fit_network
+from services.anomaly.training.fit import INPUT_LIMIT, Epoch, fit_network, one_thread
 from services.anomaly.training.networks.autoencoder import Autoencoder, auto_latent
 from services.anomaly.training.networks.lstm_autoencoder import LstmAutoencoder
 from services.anomaly.training.report import training_report
@@ -60,7 +60,7 @@ def fit_network_detector(
     sensors = rows.shape[1]
     standard = np.clip(scaling.apply(rows[: blocks.limit_start]), -INPUT_LIMIT, INPUT_LIMIT).astype(np.float32)
     reach_back = max(blocks.fit_end - window_rows + 1, 0)
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), one_thread():
         torch.manual_seed(options.seed)
         network = _network(sensors, options)
         fit = fit_network(

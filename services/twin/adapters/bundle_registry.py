@@ -1,7 +1,7 @@
 """Publishing, activating and withdrawing versions: the database, the store and this replica in step."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from functools import partial
 from typing import BinaryIO
 
 from anyio import CapacityLimiter, to_thread
@@ -41,7 +41,7 @@ class BundleRegistry:
             size_bytes=model.size_bytes,
             card=_published_card(model),
         )
-        published = await to_thread.run_sync(self._publish, release, user, self._clock.now())
+        published = await to_thread.run_sync(partial(self._sql.publish, release, user=user, now=self._clock.now()))
         self._catalogue.keep(archive_digest, model)
         await self._catalogue.refresh()
         log.info("version_published", model=model.name, version=model.version, digest=model.digest, user=user)
@@ -58,15 +58,15 @@ class BundleRegistry:
 
     async def withdraw(self, model: str, version: str) -> None:
         self._check_not_built_in(model)
-        await to_thread.run_sync(self._withdraw, model, version, self._clock.now())
+        await to_thread.run_sync(partial(self._sql.withdraw, model, version, now=self._clock.now()))
         await self._catalogue.refresh()
         log.info("version_withdrawn", model=model, version=version)
 
     async def page(self, *, limit: int, cursor: str | None) -> ModelPage:
-        page = await to_thread.run_sync(self._page, limit, cursor)
+        page = await to_thread.run_sync(partial(self._sql.page, limit=limit, cursor=cursor))
         built_in = self._built_in()
         # It joins the first page: there is one at most, and a name that the registry has too is the registry's.
-        if built_in is None or cursor is not None or self._is_published(built_in.model):
+        if built_in is None or cursor is not None or self._catalogue.is_published(built_in.model):
             return page
         return ModelPage((built_in, *page.items), page.next_cursor)
 
@@ -91,21 +91,9 @@ class BundleRegistry:
         await to_thread.run_sync(self._rules.put, model, rules)
         await self._catalogue.refresh()
 
-    def _publish(self, release: Release, user: str, now: datetime) -> ModelVersion:
-        return self._sql.publish(release, user=user, now=now)
-
-    def _withdraw(self, model: str, version: str, now: datetime) -> None:
-        self._sql.withdraw(model, version, now=now)
-
-    def _page(self, limit: int, cursor: str | None) -> ModelPage:
-        return self._sql.page(limit=limit, cursor=cursor)
-
-    def _is_published(self, model: str) -> bool:
-        return self._catalogue.is_published(model)
-
     def _check_not_built_in(self, model: str) -> None:
         built_in = self._catalogue.built_in
-        if built_in is not None and built_in.name == model and not self._is_published(model):
+        if built_in is not None and built_in.name == model and not self._catalogue.is_published(model):
             raise ModelBuiltIn(model)
 
     def _built_in(self) -> ModelVersion | None:
