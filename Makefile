@@ -41,7 +41,7 @@ check: $(VENV)/.dev ## Format, lint, strict types, import rules: everything that
 	@$(BIN)/ruff format --quiet --check $(wildcard $(SOURCES))
 	@$(BIN)/ruff check --quiet $(wildcard $(SOURCES))
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports --no-logo --no-timings | tail -n 3
+	@$(BIN)/lint-imports --no-logo
 
 .PHONY: format
 format: $(VENV)/.dev ## Format the code and mend what the linter can mend

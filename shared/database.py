@@ -6,7 +6,7 @@ worse, two of them decide on the same stale value. `write` therefore takes the w
 
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
@@ -15,7 +15,7 @@ from alembic import command, context
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, MetaData, create_engine, event, func, select
+from sqlalchemy import Connection, Engine, MetaData, create_engine, event, func, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
@@ -213,6 +213,31 @@ def is_current(engine: Engine, history: str, scripts: Path) -> bool:
     with read(engine) as connection:
         migrations = MigrationContext.configure(connection, opts={"version_table": _version_table(history)})
         return set(migrations.get_current_heads()) == set(wanted)
+
+
+def current_tables(engine: Engine, history: str, scripts: Path) -> Callable[[], str | None]:
+    """A start-up check: the database answers, and the tables of a history are those of this release."""
+
+    def check() -> str | None:
+        try:
+            current = is_current(engine, history, scripts)
+        except DatabaseUnavailable as error:
+            return f"the database: {error.message}"
+        return None if current else f"the database lacks this release's tables of {history}; run `futago migrate`"
+
+    return check
+
+
+def ping(engine: Engine) -> None:
+    """Return if the database answers.
+
+    Raises
+    ------
+    DatabaseUnavailable
+        If it does not.
+    """
+    with read(engine) as connection:
+        connection.execute(text("SELECT 1"))
 
 
 def _config(scripts: Path) -> Config:

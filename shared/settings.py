@@ -47,6 +47,20 @@ class Database(BaseModel):
         return f"postgresql+psycopg://{credentials}@{self.host}:{self.port}/{quote(self.name, safe='')}"
 
 
+class BehindGateway(BaseModel):
+    """What a service needs to know whom the gateway vouches for."""
+
+    identity_key_file: Path = Field(description="public key (PEM) that verifies the gateway's identity token")
+
+
+class KeepsBundles(BaseModel):
+    """What a process needs to publish or load bundles."""
+
+    store_url: str = Field(description="where bundles and uploads lie, an fsspec URL such as file:///var/lib/futago")
+    cache_dir: Path = Field(description="local folder for what can be fetched or made again")
+    trust_dir: Path = Field(description="folder of public keys (PEM, Ed25519) whose bundles are accepted")
+
+
 class ServiceSettings(BaseSettings):
     """What every process needs to know; a service adds its own fields and sets `service`.
 
@@ -63,12 +77,6 @@ class ServiceSettings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     redis_url: SecretStr = Field(description="jobs, events, limits: redis://:password@host:port/0")
     database_url: SecretStr = Field(description="sqlite:////path.db or postgresql+psycopg://user:password@host/name")
-    store_url: str = Field(
-        description="where bundles and uploads lie, an fsspec URL such as file:///var/lib/futago/store"
-    )
-    cache_dir: Path = Field(description="local folder for what can be fetched again")
-    identity_key_file: Path = Field(description="public key (PEM) that verifies the gateway's identity token")
-    trust_dir: Path = Field(description="folder of public keys (PEM, Ed25519) whose bundles are accepted")
     body_limit_bytes: int = Field(32 * 1024**2, gt=0, description="largest request body that is not an upload")
     upload_limit_bytes: int = Field(1024**3, gt=0, description="largest uploaded file")
     deadline_s: float = Field(30.0, gt=0, description="a request that has no answer by then gets a 504")
@@ -123,12 +131,18 @@ def _from_file(settings: type[ServiceSettings], path: Path) -> dict[str, Any]:
         raise SettingsFault([f"the configuration file {path} must hold one object"])
     sections = {key for key, value in document.items() if isinstance(value, dict)} - {"database"}
     common = {key: value for key, value in document.items() if key not in sections}
-    known = (ServiceSettings.model_fields.keys() - _OWN_FIELDS) | _SERVICE_KEYS | {"database"}
+    known = _common_fields() | _SERVICE_KEYS | {"database"}
     if unknown := sorted(common.keys() - known):
         raise SettingsFault([f"{path}: unknown key {key!r}" for key in unknown])
     usable = settings.model_fields.keys() | _aliases(settings) | {"database"}
     own: dict[str, Any] = document.get(settings.service, {})
     return {key: value for key, value in common.items() if key in usable} | own
+
+
+def _common_fields() -> set[str]:
+    """Settings that several processes share under one name."""
+    models: tuple[type[BaseModel], ...] = (ServiceSettings, BehindGateway, KeepsBundles)
+    return {name for model in models for name in model.model_fields} - _OWN_FIELDS
 
 
 def _aliases(settings: type[ServiceSettings]) -> set[str]:
@@ -137,7 +151,5 @@ def _aliases(settings: type[ServiceSettings]) -> set[str]:
 
 def _reason(settings: type[ServiceSettings], fault: Any) -> str:
     name = ".".join(str(part) for part in fault["loc"])
-    prefix = (
-        COMMON_PREFIX if name in ServiceSettings.model_fields.keys() - _OWN_FIELDS else f"{settings.service.upper()}_"
-    )
+    prefix = COMMON_PREFIX if name in _common_fields() else f"{settings.service.upper()}_"
     return f"{name} ({prefix}{name.upper()} in the environment): {fault['msg']}"

@@ -5,7 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
 from anyio import to_thread
-from sqlalchemy import Engine, text
 
 from services.anomaly.adapters.detector_store import DetectorStore
 from services.anomaly.adapters.redis_alerts import RedisAlerts
@@ -24,7 +23,7 @@ from services.anomaly.domain.workbench import Workbench
 from services.anomaly.routes import detectors, scores, uploads
 from services.anomaly.settings import AnomalySettings
 from shared.clock import SystemClock
-from shared.database import DatabaseUnavailable, is_current, open_engine, read
+from shared.database import current_tables, open_engine, ping
 from shared.http.app import ServiceApp, build_app
 from shared.http.metrics import ServiceMetrics
 from shared.http.server import run_service
@@ -50,7 +49,7 @@ def create_app(settings: AnomalySettings) -> ServiceApp:
         [
             readable_file(settings.identity_key_file, "the key that verifies callers"),
             writable_folder(settings.cache_dir, "the cache"),
-            lambda: _tables_fault(engine),
+            current_tables(engine, HISTORY, SCRIPTS),
         ]
     )
     store = Store(settings.store_url)
@@ -79,7 +78,7 @@ def create_app(settings: AnomalySettings) -> ServiceApp:
     thresholds = ThresholdDesk(catalogue, workbench, clock=clock, limits=call_limits)
 
     async def database_answers() -> None:
-        await to_thread.run_sync(_ask, engine)
+        await to_thread.run_sync(ping, engine)
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
@@ -108,19 +107,6 @@ def create_app(settings: AnomalySettings) -> ServiceApp:
         lifespan=lifespan,
         upload_paths=(uploads.PATH,),
     )
-
-
-def _tables_fault(engine: Engine) -> str | None:
-    try:
-        current = is_current(engine, HISTORY, SCRIPTS)
-    except DatabaseUnavailable:
-        return "the database does not answer"
-    return None if current else "the tables are not at this release's revision: run the migrations first"
-
-
-def _ask(engine: Engine) -> None:
-    with read(engine) as connection:
-        connection.execute(text("SELECT 1"))
 
 
 if __name__ == "__main__":

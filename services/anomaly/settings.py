@@ -5,15 +5,15 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from shared.settings import ServiceSettings
+from shared.settings import BehindGateway, KeepsBundles, ServiceSettings
 
 
-class AnomalySettings(ServiceSettings):
+class AnomalySettings(BehindGateway, KeepsBundles, ServiceSettings):
     """Settings of the service."""
 
     service: ClassVar[str] = "anomaly"
 
-    port: int = Field(8102, ge=0, lt=65536, description="port to listen on; for the worker, the port of its metrics")
+    port: int = Field(8102, ge=0, lt=65536, description="port to listen on")
     score_threads: int = Field(2, gt=0, le=256, description="threads that score and set thresholds")
     score_places: int = Field(64, gt=0, description="calls that may run or wait for a thread; further ones get a 503")
     score_limit_rows: int = Field(20_000, gt=0, description="most rows of one call, context included")
@@ -28,7 +28,9 @@ class AnomalySettings(ServiceSettings):
     training_limit_s: float = Field(3600.0, gt=0, description="longest run of one training; then it is stopped")
 
 
-class AnomalyWorkerSettings(AnomalySettings):
-    """Settings of the worker: it signs what it publishes."""
+class AnomalyWorkerSettings(KeepsBundles, ServiceSettings):
+    """Settings of the worker: it signs what it publishes, and its port shows its metrics."""
+
+    service: ClassVar[str] = "anomaly"
 
     signing_key_file: Path = Field(description="private key (PEM, Ed25519) that signs bundles")

@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prometheus_client import CollectorRegistry
 from sqlalchemy import Connection
 
 from services.anomaly.adapters.detector_bundle import detector_card
@@ -26,10 +25,10 @@ from services.anomaly.settings import AnomalyWorkerSettings
 from services.anomaly.training.pipeline import Hooks, TrainingSet, train
 from shared.clock import SystemClock, rfc3339
 from shared.errors import JSON
-from shared.jobs import JobContext, run_worker
-from shared.log import configure_logging, get_logger
+from shared.jobs import JobContext, begin_worker, run_worker
+from shared.log import get_logger
 from shared.onnx.signing import SigningKey
-from shared.startup import CannotStart, load_or_exit, refuse_to_start, run_checks, secret_file, writable_folder
+from shared.startup import secret_file, writable_folder
 from shared.store import Store
 
 if TYPE_CHECKING:
@@ -133,31 +132,19 @@ def _publish(context: JobContext, store: Store, trained: Trained, name: str, key
 
 def main() -> None:
     """Work on trainings until told to stop."""
-    settings = load_or_exit(AnomalyWorkerSettings)
-    name = f"{settings.service}-worker"
-    configure_logging(service=name, level=settings.log_level, folder=settings.log_dir)
-    try:
-        run_checks(
-            [
-                secret_file(settings.signing_key_file, "the key that signs bundles"),
-                writable_folder(settings.cache_dir, "the cache"),
-            ]
-        )
-    except CannotStart as error:
-        refuse_to_start(name, error.reasons)
+    settings = begin_worker(
+        AnomalyWorkerSettings,
+        lambda settings: [
+            secret_file(settings.signing_key_file, "the key that signs bundles"),
+            writable_folder(settings.cache_dir, "the cache"),
+        ],
+    )
     place = _Place(settings.store_url, str(settings.cache_dir), str(settings.signing_key_file))
     run_worker(
+        settings,
         queue_name=QUEUE,
         handlers={TRAIN_JOB: "services.anomaly.worker:train_detector"},
-        database_url=settings.database_url.get_secret_value(),
-        redis_url=settings.redis_url.get_secret_value(),
         options=asdict(place),
-        registry=CollectorRegistry(),
-        metrics_address=(settings.host, settings.port) if settings.enable_monitoring else None,
-        log_service=name,
-        log_level=settings.log_level,
-        log_dir=settings.log_dir,
-        drain_s=settings.drain_s,
     )
 
 

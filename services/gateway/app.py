@@ -31,8 +31,9 @@ from services.gateway.adapters.sql_audit import SqlAudit
 from services.gateway.adapters.sql_keys import SqlKeys
 from services.gateway.adapters.sql_refresh import SqlRefresh
 from services.gateway.adapters.sql_users import SqlUsers
-from services.gateway.adapters.startup import current_tables, signing_key
+from services.gateway.adapters.startup import signing_key
 from services.gateway.adapters.suite_documents import DocumentFetcher
+from services.gateway.adapters.tables import HISTORY, SCRIPTS
 from services.gateway.domain.access import AccessTable, Service
 from services.gateway.domain.accounts import Accounts
 from services.gateway.domain.alerts import AlertList
@@ -53,7 +54,7 @@ from services.gateway.routes.door import Door, Observers, ProxyRules
 from services.gateway.settings import GatewaySettings
 from shared.clock import Clock, SystemClock
 from shared.contracts.alert import Alert
-from shared.database import open_engine
+from shared.database import current_tables, open_engine
 from shared.errors import JSON
 from shared.events import ALERTS, BLOCK_S, EventConsumer
 from shared.http.app import ServiceApp, build_app
@@ -182,7 +183,7 @@ class _Gateway:
             vouch=InternalTokenSigner(open_signer(settings.identity_private_key_file), clock).sign,
             upstreams=self.upstreams,
             rules=ProxyRules(
-                body_limit_bytes=settings.body_limit_bytes,
+                body_limit_bytes=settings.forwarded_body_limit_bytes,
                 upload_limit_bytes=settings.upload_limit_bytes,
                 deadline_s=settings.upstream_timeout_s,
                 answer_timeout_s=settings.upstream_timeout_s,
@@ -285,7 +286,7 @@ def create_app(settings: GatewaySettings) -> ServiceApp:
         [
             signing_key(settings.access_key_file, "the key that signs access tokens"),
             signing_key(settings.identity_private_key_file, "the key that vouches for callers"),
-            current_tables(engine),
+            current_tables(engine, HISTORY, SCRIPTS),
         ]
     )
     gateway = _Gateway(settings, engine)

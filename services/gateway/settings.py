@@ -21,6 +21,12 @@ class GatewaySettings(ServiceSettings):
     twin_url: str = Field("http://127.0.0.1:8101", description="where the twin listens")
     anomaly_url: str = Field("http://127.0.0.1:8102", description="where the anomaly service listens")
     planner_url: str = Field("http://127.0.0.1:8103", description="where the planner listens")
+    body_limit_bytes: int = Field(
+        64 * 1024, gt=0, description="largest body of the gateway's own routes; anybody may send one to the login"
+    )
+    forwarded_body_limit_bytes: int = Field(
+        32 * 1024**2, gt=0, description="largest body that goes on to a service and is not an upload"
+    )
     access_key_file: Path = Field(description="private key (PEM, P-256) that signs access tokens")
     access_verify_files: tuple[Path, ...] = Field(
         (), description="further public keys (PEM) whose access tokens still count, while keys are rotated"

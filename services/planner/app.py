@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from anyio import CapacityLimiter, to_thread
-from sqlalchemy import Engine, text
 
 from services.planner.adapters.public_holidays import PackagedHolidays
 from services.planner.adapters.solve_queue import QUEUE, JobSolveQueue
@@ -18,7 +17,7 @@ from services.planner.domain.plan_desk import PlanDesk
 from services.planner.routes import explanations, plans, scores
 from services.planner.settings import PlannerSettings
 from shared.clock import SystemClock
-from shared.database import DatabaseUnavailable, is_current, open_engine, read
+from shared.database import current_tables, open_engine, ping
 from shared.http.app import ServiceApp, build_app
 from shared.http.metrics import ServiceMetrics
 from shared.http.server import run_service
@@ -41,7 +40,7 @@ def create_app(settings: PlannerSettings) -> ServiceApp:
     run_checks(
         [
             readable_file(settings.identity_key_file, "the key that verifies callers"),
-            lambda: _tables_fault(engine),
+            current_tables(engine, HISTORY, SCRIPTS),
         ]
     )
     delivery = RqDelivery(blocking_client(settings.redis_url.get_secret_value()), QUEUE)
@@ -54,7 +53,7 @@ def create_app(settings: PlannerSettings) -> ServiceApp:
     )
 
     async def database_answers() -> None:
-        await to_thread.run_sync(_ask, engine)
+        await to_thread.run_sync(ping, engine)
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
@@ -76,19 +75,6 @@ def create_app(settings: PlannerSettings) -> ServiceApp:
         probes={"database": database_answers},
         lifespan=lifespan,
     )
-
-
-def _tables_fault(engine: Engine) -> str | None:
-    try:
-        current = is_current(engine, HISTORY, SCRIPTS)
-    except DatabaseUnavailable:
-        return "the database does not answer"
-    return None if current else "the tables are not at this release's revision: run the migrations first"
-
-
-def _ask(engine: Engine) -> None:
-    with read(engine) as connection:
-        connection.execute(text("SELECT 1"))
 
 
 if __name__ == "__main__":

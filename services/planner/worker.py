@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from prometheus_client import CollectorRegistry
 from sqlalchemy import Connection
 
 from services.planner import library
@@ -19,13 +18,13 @@ from services.planner.domain.score import Score
 from services.planner.schemas.plan import PlannedAssignmentBody, subtotals_by_rule
 from services.planner.schemas.plans import FoundBody, PlanRequest
 from services.planner.schemas.solve import SolverBody
-from services.planner.settings import PlannerSettings
+from services.planner.settings import PlannerWorkerSettings
 from shared.clock import Clock, SystemClock
 from shared.database import DatabaseUnavailable
 from shared.errors import JSON
-from shared.jobs import JobContext, run_worker
-from shared.log import configure_logging, get_logger
-from shared.startup import CannotStart, load_or_exit, refuse_to_start, run_checks, writable_folder
+from shared.jobs import JobContext, begin_worker, run_worker
+from shared.log import get_logger
+from shared.startup import writable_folder
 
 # How often the database is asked whether the search should stop, and told how far it is [s].
 ATTENTION_INTERVAL_S: Final = 0.5
@@ -161,28 +160,15 @@ def _write(
 
 def main() -> None:
     """Work on searches until told to stop."""
-    settings = load_or_exit(PlannerSettings)
-    name = f"{settings.service}-worker"
-    configure_logging(service=name, level=settings.log_level, folder=settings.log_dir)
-    try:
-        run_checks([writable_folder(settings.cache_dir, "the cache")])
-    except CannotStart as error:
-        refuse_to_start(name, error.reasons)
+    settings = begin_worker(PlannerWorkerSettings, lambda settings: [writable_folder(settings.cache_dir, "the cache")])
     compiled = settings.cache_dir / "planner-search"
     # Every search runs in a process of its own, which finds the compiled code here.
     log.info("search_compiled", kept=library.warm_up(compiled))
     run_worker(
+        settings,
         queue_name=QUEUE,
         handlers={SOLVE_JOB: "services.planner.worker:solve_plan"},
-        database_url=settings.database_url.get_secret_value(),
-        redis_url=settings.redis_url.get_secret_value(),
         options={"cache_dir": str(compiled)},
-        registry=CollectorRegistry(),
-        metrics_address=(settings.host, settings.port) if settings.enable_monitoring else None,
-        log_service=name,
-        log_level=settings.log_level,
-        log_dir=settings.log_dir,
-        drain_s=settings.drain_s,
     )
 
 

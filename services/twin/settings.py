@@ -5,10 +5,10 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from shared.settings import ServiceSettings
+from shared.settings import BehindGateway, KeepsBundles, ServiceSettings
 
 
-class TwinSettings(ServiceSettings):
+class TwinSettings(BehindGateway, KeepsBundles, ServiceSettings):
     """Environment variables start with `TWIN_`; those that all processes share start with `FUTAGO_`."""
 
     service: ClassVar[str] = "twin"

@@ -5,7 +5,7 @@ from shared.jobs.attempts import AttemptLost
 from shared.jobs.context import JobContext
 from shared.jobs.delivery import RqDelivery
 from shared.jobs.queue import JobQueue
-from shared.jobs.run import run_worker
+from shared.jobs.run import begin_worker, run_worker
 from shared.jobs.store import JobPage, JobStore
 from shared.jobs.tables import HISTORY, SCRIPTS, migrate_jobs
 
@@ -24,6 +24,7 @@ __all__ = [
     "JobStore",
     "QueueUnavailable",
     "RqDelivery",
+    "begin_worker",
     "migrate_jobs",
     "run_worker",
 ]

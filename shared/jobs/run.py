@@ -1,11 +1,11 @@
-"""A worker process from plain values: everything it needs is made here."""
+"""A worker process: everything it needs is made here, from its settings."""
 
 import os
 import signal
 import socket
 import time
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, start_http_server
 
@@ -19,8 +19,12 @@ from shared.jobs.process import Child, ChildProcess, Order
 from shared.jobs.store import JobStore
 from shared.jobs.sweeper import Sweeper
 from shared.jobs.worker import TAKE_WAIT_S, Worker
-from shared.log import get_logger
+from shared.log import configure_logging, get_logger
 from shared.redis_client import blocking_client, waiting_client
+from shared.settings import ServiceSettings
+from shared.startup import CannotStart, Check, load_or_exit, refuse_to_start, run_checks
+
+SettingsT = TypeVar("SettingsT", bound=ServiceSettings)
 
 log = get_logger(__name__)
 
@@ -39,21 +43,30 @@ class _MeteredSweeper:
         self._sweeper.sweep()
 
 
+def worker_name(settings: ServiceSettings) -> str:
+    """How a service's worker is called in logs; its jobs log as `<name>-job`."""
+    return f"{settings.service}-worker"
+
+
+def begin_worker(settings_class: type[SettingsT], checks: Callable[[SettingsT], Sequence[Check]]) -> SettingsT:
+    """What a worker does first: settings, logs, checks; exits 78 and says why where it cannot start."""
+    settings = load_or_exit(settings_class)
+    name = worker_name(settings)
+    configure_logging(service=name, level=settings.log_level, folder=settings.log_dir)
+    try:
+        run_checks(checks(settings))
+    except CannotStart as error:
+        refuse_to_start(name, error.reasons)
+    return settings
+
+
 def run_worker(
-    *,
-    queue_name: str,
-    handlers: Mapping[str, str],
-    database_url: str,
-    redis_url: str,
-    options: Mapping[str, JSON],
-    registry: CollectorRegistry,
-    metrics_address: tuple[str, int] | None,
-    log_service: str,
-    log_level: str,
-    log_dir: Path | None,
-    drain_s: float,
+    settings: ServiceSettings, *, queue_name: str, handlers: Mapping[str, str], options: Mapping[str, JSON]
 ) -> None:
     """What `services/X/worker.py` calls: work on a queue until SIGTERM or SIGINT.
+
+    After the signal the current job may go on for `settings.drain_s`; then it is given back without costing it an
+    attempt. `/metrics` is served on the port of the settings.
 
     Parameters
     ----------
@@ -62,13 +75,9 @@ def run_worker(
         the child of a job only.
     options
         JSON that every handler finds in its context.
-    metrics_address
-        Host and port that serve `/metrics`; `None` serves none.
-    log_service, log_level, log_dir
-        As the worker's own logs; a job writes to `<log_dir>/<log_service>-job.log`.
-    drain_s
-        How long the current job may go on after the signal; then it is given back without costing it an attempt.
     """
+    database_url, redis_url = settings.database_url.get_secret_value(), settings.redis_url.get_secret_value()
+    registry = CollectorRegistry()
     clock = SystemClock()
     engine = open_engine(database_url)
     attempts = Attempts(engine, clock)
@@ -87,9 +96,9 @@ def run_worker(
                 handler=handler,
                 database_url=database_url,
                 options=options,
-                log_service=log_service,
-                log_level=log_level,
-                log_dir=None if log_dir is None else str(log_dir),
+                log_service=worker_name(settings),
+                log_level=settings.log_level,
+                log_dir=None if settings.log_dir is None else str(settings.log_dir),
             )
         )
 
@@ -102,11 +111,11 @@ def run_worker(
         handlers=handlers,
         start=start,
         stopping=lambda: bool(asked_to_end),
-        drain_s=drain_s,
+        drain_s=settings.drain_s,
         clock=clock,
         sleep=time.sleep,
     )
-    server = None if metrics_address is None else start_http_server(metrics_address[1], metrics_address[0], registry)
+    server = start_http_server(settings.port, settings.host, registry) if settings.enable_monitoring else None
     log.info("worker_started", queue=queue_name, kinds=sorted(handlers))
     try:
         worker.run()

@@ -5,9 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from services.planner.app import create_app as create_planner
-from services.planner.settings import PlannerSettings
-
 from futago.launcher.home import Home
 from futago.launcher.keys import make_keys
 from futago.migrations import migrate_all
@@ -15,6 +12,8 @@ from services.anomaly.app import create_app as create_anomaly
 from services.anomaly.settings import AnomalySettings
 from services.gateway.app import create_app as create_gateway
 from services.gateway.settings import GatewaySettings
+from services.planner.app import create_app as create_planner
+from services.planner.settings import PlannerSettings
 from services.twin.app import create_app as create_twin
 from services.twin.settings import TwinSettings
 from shared.http.app import ServiceApp
@@ -31,22 +30,20 @@ def served(service: str, folder: Path) -> Document:
     keys = make_keys(home)
     database_url = f"sqlite:///{home.database}"
     migrate_all(database_url)
-    common: dict[str, Any] = {
-        "port": 0,
-        "redis_url": "redis://127.0.0.1:1",
-        "database_url": database_url,
+    common: dict[str, Any] = {"port": 0, "redis_url": "redis://127.0.0.1:1", "database_url": database_url}
+    behind: dict[str, Any] = common | {"identity_key_file": keys.identity_public}
+    bundles: dict[str, Any] = behind | {
         "store_url": home.store.as_uri(),
         "cache_dir": home.cache,
-        "identity_key_file": keys.identity_public,
         "trust_dir": home.trust,
     }
     makers: dict[str, Callable[[], ServiceApp]] = {
-        "anomaly": lambda: create_anomaly(AnomalySettings(**common)),
+        "anomaly": lambda: create_anomaly(AnomalySettings(**bundles)),
         "gateway": lambda: create_gateway(
             GatewaySettings(**common, access_key_file=keys.access, identity_private_key_file=keys.identity)
         ),
-        "planner": lambda: create_planner(PlannerSettings(**common)),
-        "twin": lambda: create_twin(TwinSettings(**common)),
+        "planner": lambda: create_planner(PlannerSettings(**behind)),
+        "twin": lambda: create_twin(TwinSettings(**bundles)),
     }
     return makers[service]().api.openapi()
 

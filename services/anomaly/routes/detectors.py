@@ -18,12 +18,12 @@ from services.anomaly.schemas.requests import DetectorRequest, ThresholdRequest
 from services.anomaly.schemas.responses import (
     DetectorList,
     DetectorResponse,
-    JobResponse,
     StatusResponse,
     ThresholdResponse,
 )
 from shared.contracts.job import IdempotencyConflict, QueueUnavailable
 from shared.http.dependencies import NotAllowed, require, use
+from shared.http.jobs import JobResponse, accepted
 from shared.http.problems import responses
 from shared.principal import Permission, Principal
 
@@ -65,8 +65,7 @@ async def train(
 ) -> JobResponse:
     """Train a detector on normal rows, as a job; an existing name gets its next version."""
     job = await desk.request(body.to_domain(), owner=caller.subject, idempotency_key=idempotency_key)
-    response.headers["Location"] = f"/api/v1/jobs/{job.id}"
-    return JobResponse.of(job)
+    return accepted(job, response)
 
 
 @router.get("/detectors", responses=responses(NotAllowed, CursorInvalid))

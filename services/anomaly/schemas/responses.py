@@ -12,7 +12,6 @@ from services.anomaly.domain.catalogue import DetectorEntry, DetectorPage
 from services.anomaly.domain.scoring import Scored
 from services.anomaly.domain.thresholds import Threshold
 from services.anomaly.domain.training_requests import KeptTable
-from shared.contracts.job import Job
 
 
 class ThresholdResponse(BaseModel):
@@ -221,26 +220,6 @@ class UploadResponse(BaseModel):
     def of(cls, upload_id: str, kept: KeptTable) -> Self:
         """Translate."""
         return cls(upload_id=upload_id, rows=kept.rows, columns=list(kept.columns))
-
-
-class JobResponse(BaseModel):
-    """Work longer than a request."""
-
-    id: str
-    kind: str
-    state: str
-    progress: dict[str, Any] | None
-    created_at: str
-    started_at: str | None
-    finished_at: str | None
-    attempt: int
-    result: dict[str, Any] | None
-    error: dict[str, Any] | None
-
-    @classmethod
-    def of(cls, job: Job) -> Self:
-        """Translate."""
-        return cls.model_validate(job.to_json())
 
 
 class StatusResponse(BaseModel):

@@ -8,13 +8,13 @@ import httpx
 from anyio import to_thread
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 
 from services.gateway.domain.access import Service
 from services.gateway.domain.errors import RedisAway, UpstreamAway
 from services.gateway.domain.upstreams import Upstream
 from shared.clock import Clock
-from shared.database import read
+from shared.database import ping
 from shared.errors import AppError
 
 Probe = Callable[[], Awaitable[None]]
@@ -33,7 +33,7 @@ def probes(
     """Make one probe for each dependency, by name."""
 
     async def database() -> None:
-        await to_thread.run_sync(_select_one, engine)
+        await to_thread.run_sync(ping, engine)
 
     async def redis_answers() -> None:
         try:
@@ -79,11 +79,6 @@ class _Remembered:
         except AppError as error:
             return error
         return None
-
-
-def _select_one(engine: Engine) -> None:
-    with read(engine) as connection:
-        connection.execute(text("SELECT 1"))
 
 
 async def _ask(transport: httpx.AsyncBaseTransport, upstream: Upstream) -> None:

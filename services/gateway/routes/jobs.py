@@ -9,9 +9,10 @@ from services.gateway.domain.errors import NotAllowed, RedisAway
 from services.gateway.domain.jobs import JobDesk
 from services.gateway.domain.pages import DEFAULT_ITEMS, MAX_ITEMS
 from services.gateway.routes.callers import source
-from services.gateway.schemas.records import JobPage, JobResponse
+from services.gateway.schemas.records import JobPage
 from shared.contracts.job import CursorInvalid, JobMissing
 from shared.http.dependencies import require, use
+from shared.http.jobs import JobResponse
 from shared.http.problems import responses
 from shared.principal import Permission, Principal
 

@@ -9,7 +9,8 @@ from services.gateway.domain.audit import Entry, Verification
 from services.gateway.domain.pages import Page
 from shared.clock import rfc3339
 from shared.contracts.alert import Severity
-from shared.contracts.job import Job, JobState
+from shared.contracts.job import Job
+from shared.http.jobs import JobResponse
 
 
 class AuditEntryResponse(BaseModel):
@@ -125,26 +126,6 @@ class AlertPage(BaseModel):
     def of(cls, page: Page[StoredAlert]) -> Self:
         """Write a page for the wire."""
         return cls(items=[AlertResponse.of(alert) for alert in page.items], next_cursor=page.next_cursor)
-
-
-class JobResponse(BaseModel):
-    """Work longer than a request."""
-
-    id: str
-    kind: str
-    state: JobState
-    progress: dict[str, Any] | None
-    created_at: str
-    started_at: str | None
-    finished_at: str | None
-    attempt: int
-    result: dict[str, Any] | None
-    error: dict[str, Any] | None
-
-    @classmethod
-    def of(cls, job: Job) -> Self:
-        """Write a job for the wire."""
-        return cls.model_validate(job.to_json())
 
 
 class JobPage(BaseModel):

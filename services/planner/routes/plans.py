@@ -11,9 +11,10 @@ from services.planner.domain.plan_records import PlanMissing
 from services.planner.domain.problem import ProblemInvalid
 from services.planner.domain.search_limits import ProblemTooLarge, WeightsTooLarge
 from services.planner.routes.reach import check_reach, reachable
-from services.planner.schemas.plans import JobBody, PlanListBody, PlanRequest, PlanResponse
+from services.planner.schemas.plans import PlanListBody, PlanRequest, PlanResponse
 from shared.contracts.job import CursorInvalid, IdempotencyConflict, QueueUnavailable
 from shared.http.dependencies import AssetOutOfReach, NotAllowed, require, use
+from shared.http.jobs import JobResponse, accepted
 from shared.http.problems import responses
 from shared.principal import Permission, Principal
 
@@ -47,13 +48,12 @@ async def order_plan(  # noqa: PLR0917 (FastAPI passes them by name)
     holidays: Annotated[HolidaySource, use(HolidaySource)],
     caller: Planner,
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
-) -> JobBody:
+) -> JobResponse:
     """Search for a plan, as a job; the plan has the job's id and can be looked at from the start."""
     order = await to_thread.run_sync(body.to_order, holidays)
     check_reach(caller, order.assets)
     job = await to_thread.run_sync(lambda: desk.order(order, owner=caller.subject, idempotency_key=idempotency_key))
-    response.headers["Location"] = f"/api/v1/jobs/{job.id}"
-    return JobBody.of(job)
+    return accepted(job, response)
 
 
 @router.get("/plans", responses=responses(NotAllowed, CursorInvalid))

@@ -1,7 +1,7 @@
 """Asking for plans, and the answers, on the wire."""
 
 from datetime import datetime
-from typing import Annotated, Any, Self, TypeAlias
+from typing import Annotated, Self, TypeAlias
 
 from pydantic import Field, PlainSerializer
 
@@ -15,7 +15,7 @@ from services.planner.schemas.plan import PlanBody, PlannedAssignmentBody, Score
 from services.planner.schemas.problem import ProblemBody
 from services.planner.schemas.solve import SolverBody, TerminationBody
 from shared.clock import rfc3339
-from shared.contracts.job import Job, JobState
+from shared.contracts.job import JobState
 
 Moment: TypeAlias = Annotated[datetime, PlainSerializer(rfc3339, return_type=str, when_used="json")]
 
@@ -49,26 +49,6 @@ class ScoreRequest(Body):
 
     problem: ProblemBody
     plan: PlanBody
-
-
-class JobBody(Body):
-    """The job that searches for the plan; its id is the plan's."""
-
-    id: str
-    kind: str
-    state: JobState
-    progress: dict[str, Any] | None
-    created_at: Moment
-    started_at: Moment | None
-    finished_at: Moment | None
-    attempt: int
-    result: dict[str, Any] | None
-    error: dict[str, Any] | None
-
-    @classmethod
-    def of(cls, job: Job) -> Self:
-        """Write a job down."""
-        return cls.model_validate({name: getattr(job, name) for name in cls.model_fields})
 
 
 class FoundBody(Body):

@@ -97,7 +97,6 @@ class Site:
             "FUTAGO_STORE_URL": settings.store_url,
             "FUTAGO_CACHE_DIR": str(self.folder / "worker-cache"),
             "FUTAGO_TRUST_DIR": str(settings.trust_dir),
-            "FUTAGO_IDENTITY_KEY_FILE": str(settings.identity_key_file),
             "FUTAGO_ENABLE_MONITORING": "false",
             "FUTAGO_DRAIN_S": "0",
             "ANOMALY_SIGNING_KEY_FILE": str(self.folder / "signing.pem"),

@@ -70,10 +70,6 @@ def settings(tmp_path: Path, sqlite_url: str, redis_url: str) -> GatewaySettings
     return GatewaySettings(
         redis_url=SecretStr(redis_url),
         database_url=SecretStr(sqlite_url),
-        store_url=f"file://{tmp_path}/store",
-        cache_dir=tmp_path / "cache",
-        trust_dir=tmp_path / "trust",
-        identity_key_file=tmp_path / "identity.pub.pem",
         identity_private_key_file=identity,
         access_key_file=access,
         twin_url=nowhere,

@@ -27,7 +27,12 @@ async def suite(settings: GatewaySettings, admin: FirstAdmin, upstream: Upstream
     """A client of a served gateway, with the administrator's key."""
     async with serve(upstream) as url:
         changed = settings.model_copy(
-            update={"twin_url": url, "anomaly_url": url, "upstream_timeout_s": 1.0, "body_limit_bytes": 4 * 1024**2}
+            update={
+                "twin_url": url,
+                "anomaly_url": url,
+                "upstream_timeout_s": 1.0,
+                "forwarded_body_limit_bytes": 4 * 1024**2,
+            }
         )
         async with client_of(changed, admin) as client:
             yield client
@@ -84,7 +89,8 @@ async def test_the_service_learns_who_calls_and_not_how_it_was_proved(
         names
     )
     told = dict(headers)
-    verifier = IdentityVerifier([settings.identity_key_file.read_bytes()], audience="twin", clock=SystemClock())
+    public_key = settings.identity_private_key_file.with_name("identity.pub.pem").read_bytes()
+    verifier = IdentityVerifier([public_key], audience="twin", clock=SystemClock())
     assert verifier.verify(told["x-futago-identity"]).subject == "admin"
     assert (told["x-request-id"], told["traceparent"]) == ("asked-1", "00-1")
     assert answer.headers["x-request-id"] == "asked-1"

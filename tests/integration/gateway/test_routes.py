@@ -184,8 +184,7 @@ async def test_a_deleted_users_name_does_not_come_back(gateway: httpx.AsyncClien
 
 def test_the_first_administrator_is_made_once(settings: GatewaySettings, tmp_path: Path):
     credentials = tmp_path / "credentials.json"
-    names = ("store_url", "cache_dir", "trust_dir", "identity_key_file")
-    environment = {f"FUTAGO_{name.upper()}": str(getattr(settings, name)) for name in names} | {
+    environment = {
         "FUTAGO_REDIS_URL": settings.redis_url.get_secret_value(),
         "FUTAGO_DATABASE_URL": settings.database_url.get_secret_value(),
         "GATEWAY_ACCESS_KEY_FILE": str(settings.access_key_file),

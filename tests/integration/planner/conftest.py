@@ -35,9 +35,6 @@ def site(
     settings = PlannerSettings(
         redis_url=SecretStr(redis_url),
         database_url=SecretStr(database_url),
-        store_url=(tmp_path / "store").as_uri(),
-        cache_dir=tmp_path / "cache",
-        trust_dir=tmp_path / "trust",
         identity_key_file=tmp_path / "identity.pub.pem",
         drain_s=0,
         search_limit_s=60,

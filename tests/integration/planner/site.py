@@ -68,17 +68,13 @@ class Site:
     @contextlib.contextmanager
     def worker(self) -> Iterator[subprocess.Popen[bytes]]:
         """A worker process as the suite starts it."""
-        settings = self.settings
         environment = {
             **os.environ,
             "PYTHONPATH": str(ROOT),
             "OMP_NUM_THREADS": "1",
             "FUTAGO_REDIS_URL": self.redis_url,
             "FUTAGO_DATABASE_URL": self.database_url,
-            "FUTAGO_STORE_URL": settings.store_url,
             "FUTAGO_CACHE_DIR": str(self.compiled.parent),
-            "FUTAGO_TRUST_DIR": str(settings.trust_dir),
-            "FUTAGO_IDENTITY_KEY_FILE": str(settings.identity_key_file),
             "FUTAGO_ENABLE_MONITORING": "false",
             "FUTAGO_DRAIN_S": "0",
         }

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 import pytest
 from pydantic import Field
 
-from shared.settings import ServiceSettings, SettingsFault
+from shared.settings import BehindGateway, KeepsBundles, ServiceSettings, SettingsFault
 
 REQUIRED = {
     "redis_url": "redis://localhost",
@@ -16,7 +16,7 @@ REQUIRED = {
 }
 
 
-class DemoSettings(ServiceSettings):
+class DemoSettings(BehindGateway, KeepsBundles, ServiceSettings):
     service: ClassVar[str] = "demo"
 
     port: int = Field(9000, alias="api_port")
