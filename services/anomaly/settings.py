@@ -33,4 +33,5 @@ class AnomalyWorkerSettings(KeepsBundles, ServiceSettings):
 
     service: ClassVar[str] = "anomaly"
 
+    port: int = Field(8112, ge=0, lt=65536, description="port that serves the metrics")
     signing_key_file: Path = Field(description="private key (PEM, Ed25519) that signs bundles")

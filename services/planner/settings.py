@@ -23,4 +23,5 @@ class PlannerWorkerSettings(ServiceSettings):
 
     service: ClassVar[str] = "planner"
 
+    port: int = Field(8113, ge=0, lt=65536, description="port that serves the metrics")
     cache_dir: Path = Field(description="local folder for the compiled search")

@@ -24,7 +24,7 @@ def test_everything_that_is_wrong_is_said_at_once(settings: GatewaySettings, tmp
     access, identity, database = refused.value.reasons
     assert "open to every user" in access
     assert "is of no use" in identity
-    assert "run the migrations" in database
+    assert "futago migrate" in database
 
 
 def test_a_missing_key_is_named(settings: GatewaySettings, tmp_path: Path):
