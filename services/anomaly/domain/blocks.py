@@ -1,6 +1,6 @@
 """How the rows of a training set are divided, in time order: fit, stop, limit.
 
-A limit taken on the rows a model was fitted on, or on windows that overlap them, alarms on 27 to 90 % of normal data:
+A limit taken on the rows a model was fitted on, or on windows that overlap them, alarms on much of what is normal:
 the model knows those rows. The limit is therefore set on the last block, and the first rows of that block, whose
 windows reach back into earlier ones, are not counted.
 """

@@ -39,7 +39,7 @@ def site(tmp_path: Path, sqlite_url: str, redis_url: str, make_key_pair: Callabl
     )
     engine = open_engine(sqlite_url)
     signer = InternalTokenSigner(TokenSigner(keys.private), SystemClock())
-    yield Site(tmp_path, sqlite_url, redis_url, engine, settings, signer)
+    yield Site(tmp_path, sqlite_url, redis_url, engine, signer, settings)
     engine.dispose()
 
 

@@ -41,7 +41,7 @@ def site(
     )
     engine = open_engine(database_url)
     signer = InternalTokenSigner(TokenSigner(keys.private), SystemClock())
-    yield Site(tmp_path, compiled, database_url, redis_url, engine, settings, signer)
+    yield Site(tmp_path, database_url, redis_url, engine, signer, compiled, settings)
     engine.dispose()
 
 
