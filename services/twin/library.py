@@ -90,9 +90,8 @@ class Twin:
             If the calibration gives no interval of this level.
         """
         values = self._model.reader.read_many(rows)
-        predictions, spreads = self._model.compute(values)
-        half_widths = self._model.calibration.half_widths(spreads, level)
-        return Predictions(predictions, predictions - half_widths, predictions + half_widths)
+        outputs = self._model.compute(values)
+        return Predictions(outputs.prediction, *self._model.calibration.bounds(outputs, level))
 
 
 def package(

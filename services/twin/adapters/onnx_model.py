@@ -10,13 +10,15 @@ from services.twin.domain.applicability import ApplicabilityCheck, TrainingRegio
 from services.twin.domain.bundle_layout import (
     CALIBRATION_ARRAYS,
     CALIBRATION_FILE,
+    LOWER_QUANTILE,
     PREDICTION,
     REGION_ARRAYS,
     REGION_FILE,
     SPREAD,
+    UPPER_QUANTILE,
 )
 from services.twin.domain.features import FeatureSpec, InputReader
-from services.twin.domain.intervals import Calibration, IntervalMethod
+from services.twin.domain.intervals import Calibration, IntervalMethod, Outputs
 from shared.errors import JSON
 from shared.onnx.arrays import read_arrays
 from shared.onnx.bundle import Bundle
@@ -28,6 +30,12 @@ from shared.onnx.session import ModelFailed, OnnxSession
 Array = NDArray[np.float64]
 
 _TIMED_RUNS = 20
+# What a call asks of the graph, named as the fields of `Outputs`: what is not asked for costs nothing.
+_NEEDED_OUTPUTS = {
+    IntervalMethod.SPLIT: (PREDICTION,),
+    IntervalMethod.NORMALIZED: (PREDICTION, SPREAD),
+    IntervalMethod.CQR: (PREDICTION, LOWER_QUANTILE, UPPER_QUANTILE),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +67,7 @@ class ServedModel:
     def version(self) -> str:
         return self.manifest.version
 
-    def compute(self, rows: Array) -> tuple[Array, Array]:
+    def compute(self, rows: Array) -> Outputs:
         return _compute(self.session, self.outputs, rows)
 
 
@@ -78,10 +86,10 @@ def load_model(bundle: Bundle) -> ServedModel:
     columns = [tensor.name for tensor in session.graph.outputs if _is_column(tensor)]
     if PREDICTION not in columns or session.graph.input.shape != (None, len(manifest.features)):
         raise BundleMalformed("the graph must take one column per feature and return a prediction, one double a row")
-    outputs = tuple(name for name in (PREDICTION, SPREAD) if name in columns)
     calibration = _read_calibration(bundle)
-    if calibration.method is IntervalMethod.NORMALIZED and SPREAD not in outputs:
-        raise BundleMalformed("normalised intervals need a graph that returns a spread")
+    needed = _NEEDED_OUTPUTS[calibration.method]
+    if missing := [name for name in needed if name not in columns]:
+        raise BundleMalformed(f"{calibration.method.value} intervals need a graph that returns {', '.join(missing)}")
     region = _read_region(bundle)
     return ServedModel(
         manifest=manifest,
@@ -91,9 +99,9 @@ def load_model(bundle: Bundle) -> ServedModel:
         reader=InputReader([_spec(feature) for feature in manifest.features]),
         calibration=calibration,
         applicability=ApplicabilityCheck([feature.name for feature in manifest.features], region),
-        outputs=outputs,
+        outputs=needed,
         unit=_target(manifest).unit,
-        row_us=_time_row(session, outputs, region.mean),
+        row_us=_time_row(session, needed, region.mean),
     )
 
 
@@ -110,9 +118,9 @@ def model_card(manifest: Manifest) -> dict[str, JSON]:
     }
 
 
-def _compute(session: OnnxSession, outputs: tuple[str, ...], rows: Array) -> tuple[Array, Array]:
-    arrays = session.run_only(outputs, rows)
-    return arrays[0], arrays[1] if len(arrays) > 1 else np.zeros(len(rows))  # type: ignore[return-value]
+def _compute(session: OnnxSession, outputs: tuple[str, ...], rows: Array) -> Outputs:
+    # The tensors' names are the names of the fields.
+    return Outputs(**dict(zip(outputs, session.run_only(outputs, rows), strict=True)))  # type: ignore[arg-type]
 
 
 def _time_row(session: OnnxSession, outputs: tuple[str, ...], row: Array) -> float:
@@ -148,8 +156,8 @@ def _read_calibration(bundle: Bundle) -> Calibration:
     if method not in set(IntervalMethod) or floor < 0:
         raise BundleMalformed(f"the interval method {method!r} is unknown")
     scores = read_arrays(bundle, CALIBRATION_FILE, CALIBRATION_ARRAYS)["scores"]
-    if not len(scores) or np.any(np.diff(scores) < 0) or scores[0] < 0:
-        raise BundleMalformed("the calibration scores must ascend from zero or above")
+    if not len(scores) or np.any(np.diff(scores) < 0) or (scores[0] < 0 and method != IntervalMethod.CQR):
+        raise BundleMalformed("the calibration scores must ascend, from zero or above for errors")
     return Calibration(IntervalMethod(method), scores, floor)
 
 

@@ -3,6 +3,8 @@
 INPUT = "rows"
 PREDICTION = "prediction"
 SPREAD = "spread"
+LOWER_QUANTILE = "lower_quantile"
+UPPER_QUANTILE = "upper_quantile"
 TREES = "trees"
 
 GRAPH_FILE = "model.onnx"

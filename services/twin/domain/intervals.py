@@ -1,4 +1,4 @@
-"""Prediction intervals with a proven share of hits: split conformal and normalised conformal.
+"""Prediction intervals with a proven share of hits: split, normalised and quantile-regression conformal.
 
 A calibration keeps the sorted scores of rows that the model never saw. Any level is then one look-up, so one
 calibration serves every level that a caller asks for.
@@ -25,7 +25,9 @@ class IntervalMethod(StrEnum):
     SPLIT = "split"
     """The same width everywhere."""
     NORMALIZED = "normalized"
-    """Wider where the trees disagree."""
+    """Wider where the spread is: where the trees disagree, or where a model of the errors expects large ones."""
+    CQR = "cqr"
+    """Between two regressed quantiles, moved apart or together until they hold what they promise."""
 
 
 class LevelInvalid(AppError):
@@ -90,58 +92,113 @@ def conformal_rank(count: int, level: float) -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class Outputs:
+    """What a graph computes for rows, each `(n,)` [unit of the target]; `None` for what the graph does not have.
+
+    Parameters
+    ----------
+    spread
+        How far the truth is expected to lie from the prediction, up to a factor.
+    lower_quantile, upper_quantile
+        Regressed quantiles, not calibrated.
+    """
+
+    prediction: Vector
+    spread: Vector | None = None
+    lower_quantile: Vector | None = None
+    upper_quantile: Vector | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Calibration:
-    """Sorted scores, and how a score becomes a width.
+    """Sorted scores, and how a score becomes an interval.
 
     Parameters
     ----------
     method
-        What the width depends on.
+        What the interval depends on.
     scores
-        `(n,)` ascending: absolute errors [unit of the target], or absolute errors over `spread + floor` [1].
+        `(n,)` ascending: absolute errors [unit of the target]; absolute errors over `spread + floor` [1]; or how far
+        the truth lay outside the two quantiles, negative inside them [unit of the target].
     floor
         Added to the spread, so that trees that agree by chance do not promise a width of zero [unit of the target];
-        0 for the split method.
+        0 for the other methods.
     """
 
     method: IntervalMethod
     scores: Vector
     floor: float = 0.0
 
-    def half_width(self, spread: float, level: float) -> float:
-        """Half the width of the interval of one row [unit of the target].
+    def score(self, level: float) -> float:
+        """The score that bounds a new one with at least this probability.
 
         Raises
         ------
         LevelInvalid, TooFewResiduals
             If the level is no probability, or too high for this calibration.
         """
-        score = float(self.scores[conformal_rank(len(self.scores), level) - 1])
-        return score if self.method is IntervalMethod.SPLIT else score * (spread + self.floor)
+        return float(self.scores[conformal_rank(len(self.scores), level) - 1])
 
-    def half_widths(self, spreads: Vector, level: float) -> Vector:
-        """Half the width of each row's interval, `(n,)` [unit of the target]; raises as `half_width`."""
-        score = float(self.scores[conformal_rank(len(self.scores), level) - 1])
-        if self.method is IntervalMethod.SPLIT:
-            return np.full(len(spreads), score)
-        return score * (spreads + self.floor)
+    def bounds(self, outputs: Outputs, level: float) -> tuple[Vector, Vector]:
+        """Lower and upper end of each row's interval, `(n,)` [unit of the target]; raises as `score`."""
+        return bounds_from_score(self.method, outputs, self.score(level), self.floor)
 
 
-def calibrate(method: IntervalMethod, errors: Vector, spreads: Vector, *, floor: float) -> Calibration:
-    """Make a calibration from the errors of rows that the model never saw.
+def bounds_from_score(
+    method: IntervalMethod, outputs: Outputs, score: float, floor: float = 0.0
+) -> tuple[Vector, Vector]:
+    """The interval that a score stands for; the inverse of `scores_of`.
+
+    Raises
+    ------
+    ValueError
+        If the graph does not give what the method needs; a loaded model always does.
+
+    References
+    ----------
+    .. [1] Romano, Patterson & Candès (2019), Conformalized Quantile Regression, arXiv:1905.03222 (method `cqr`)
+    """
+    prediction = outputs.prediction
+    if method is IntervalMethod.SPLIT:
+        return prediction - score, prediction + score
+    if method is IntervalMethod.NORMALIZED:
+        if outputs.spread is None:
+            raise ValueError("normalised intervals need a spread")
+        half_width = score * (outputs.spread + floor)
+        return prediction - half_width, prediction + half_width
+    if outputs.lower_quantile is None or outputs.upper_quantile is None:
+        raise ValueError("quantile-regression intervals need two quantiles")
+    # The prediction lies inside by construction: a wider interval never covers less.
+    lower = np.minimum(outputs.lower_quantile - score, prediction)
+    return lower, np.maximum(outputs.upper_quantile + score, prediction)
+
+
+def scores_of(method: IntervalMethod, outputs: Outputs, actual: Vector, floor: float = 0.0) -> Vector:
+    """How badly each row of `(n,)` fits, in the measure that this method's intervals are made of.
 
     Parameters
     ----------
-    errors
-        `(n,)` measured minus predicted [unit of the target].
-    spreads
-        `(n,)` spread over the trees at the same rows [unit of the target]; not read by the split method.
+    actual
+        `(n,)` what was measured [unit of the target].
     floor
         As in `Calibration`.
     """
+    if method is IntervalMethod.CQR:
+        if outputs.lower_quantile is None or outputs.upper_quantile is None:
+            raise ValueError("quantile-regression intervals need two quantiles")
+        return np.maximum(outputs.lower_quantile - actual, actual - outputs.upper_quantile)
+    errors = np.abs(actual - outputs.prediction)
     if method is IntervalMethod.SPLIT:
-        return Calibration(method, np.sort(np.abs(errors)))
-    return Calibration(method, np.sort(np.abs(errors) / (spreads + floor)), floor)
+        return errors
+    if outputs.spread is None:
+        raise ValueError("normalised intervals need a spread")
+    scores: Vector = errors / (outputs.spread + floor)
+    return scores
+
+
+def calibrate(method: IntervalMethod, outputs: Outputs, actual: Vector, *, floor: float = 0.0) -> Calibration:
+    """Make a calibration from rows that the model never saw; arguments as in `scores_of`."""
+    return Calibration(method, np.sort(scores_of(method, outputs, actual, floor)), floor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,15 +220,15 @@ class IntervalReport:
     winkler: float
 
 
-def judge(errors: Vector, half_widths: Vector, level: float) -> IntervalReport:
-    """Measure intervals against what was measured later.
+def judge(actual: Vector, lower: Vector, upper: Vector, level: float) -> IntervalReport:
+    """Measure intervals against what was measured later; all `(n,)` [unit of the target].
 
     References
     ----------
     .. [1] Gneiting & Raftery (2007), Strictly Proper Scoring Rules, JASA 102(477), section 6.2 (interval score)
     """
-    misses = np.maximum(np.abs(errors) - half_widths, 0.0)
-    widths = 2.0 * half_widths
+    misses = np.maximum(lower - actual, 0.0) + np.maximum(actual - upper, 0.0)
+    widths = upper - lower
     return IntervalReport(
         coverage=float(np.mean(misses == 0.0)),
         width=float(np.mean(widths)),

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from services.twin.domain.applicability import Applicability, ApplicabilityCheck
 from services.twin.domain.features import InputReader, InputsInvalid, QualityBad
-from services.twin.domain.intervals import Calibration
+from services.twin.domain.intervals import Calibration, Outputs
 from shared.errors import JSON, AppError, Kind
 
 Vector = NDArray[np.float64]
@@ -52,8 +52,8 @@ class Model(Protocol):
         """Time one row takes, measured when the model was loaded [µs]."""
         ...
 
-    def compute(self, rows: Matrix) -> tuple[Vector, Vector]:
-        """Prediction and spread of each row of `(n, f)`; the spread is 0 for a model without one."""
+    def compute(self, rows: Matrix) -> Outputs:
+        """What the graph says about each row of `(n, f)`."""
         ...
 
 
@@ -106,9 +106,10 @@ def predict_row(model: Model, inputs: Mapping[str, JSON], level: float) -> Predi
     """
     values = model.reader.read(inputs)
     rows = np.array([values])
-    predictions, spreads = model.compute(rows)
-    half_width = model.calibration.half_width(float(spreads[0]), level)
-    found = _found(model, float(predictions[0]), half_width, level, model.applicability.place(values, rows[0]))
+    outputs = model.compute(rows)
+    lower, upper = model.calibration.bounds(outputs, level)
+    ends = (float(outputs.prediction[0]), float(lower[0]), float(upper[0]))
+    found = _found(model, ends, level, model.applicability.place(values, rows[0]))
     if isinstance(found, PredictionNotFinite):
         raise found
     return found
@@ -133,20 +134,22 @@ def predict_rows(model: Model, inputs: Sequence[Mapping[str, JSON]], level: floa
             results[index] = error
     # An empty batch still asks the calibration, so that a level it cannot give is refused all the same.
     rows = np.array(values)
-    predictions, spreads = model.compute(rows) if usable else (np.empty(0), np.empty(0))
-    half_widths = model.calibration.half_widths(spreads, level)
-    places = model.applicability.place_all(rows) if usable else []
-    columns = (predictions.tolist(), half_widths.tolist(), places)
-    for index, value, half_width, place in zip(usable, *columns, strict=True):
-        results[index] = _found(model, value, half_width, level, place)
+    model.calibration.score(level)
+    if usable:
+        outputs = model.compute(rows)
+        lower, upper = model.calibration.bounds(outputs, level)
+        ends = zip(outputs.prediction.tolist(), lower.tolist(), upper.tolist(), strict=True)
+        for index, row_ends, place in zip(usable, ends, model.applicability.place_all(rows), strict=True):
+            results[index] = _found(model, row_ends, level, place)
     answered = tuple(result for result in results if result is not None)
     return BatchPrediction(model.name, model.version, model.unit, answered)
 
 
 def _found(
-    model: Model, value: float, half_width: float, level: float, place: Applicability
+    model: Model, ends: tuple[float, float, float], level: float, place: Applicability
 ) -> Prediction | PredictionNotFinite:
-    lower, upper = value - half_width, value + half_width
+    """The prediction from its value, lower and upper end."""
+    value, lower, upper = ends
     # Infinity and NaN have no form in JSON, and no meaning for a plant.
     if not math.isfinite(upper - lower):
         return PredictionNotFinite(model.name)

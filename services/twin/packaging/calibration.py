@@ -12,9 +12,12 @@ from services.twin.domain.intervals import (
     Calibration,
     IntervalMethod,
     IntervalReport,
+    Outputs,
+    bounds_from_score,
     calibrate,
     judge,
     residuals_needed,
+    scores_of,
 )
 from services.twin.packaging.errors import DataUnusable
 from services.twin.packaging.held_out import HeldOutErrors
@@ -71,17 +74,19 @@ def choose_interval(held_out: HeldOutErrors, interval: IntervalChoice) -> Chosen
         methods.append(IntervalMethod.NORMALIZED)
     if interval != "auto" and interval not in methods:
         raise DataUnusable(f"the interval {interval!r} is not possible for this model", possible=["auto", *methods])
-    spreads = np.zeros(len(held_out.errors)) if spreads is None else spreads
-    reports = {method: _judge_across_folds(method, held_out.errors, spreads, floor) for method in methods}
+    outputs = Outputs(held_out.target - held_out.errors, spreads)
+    reports = {method: _judge_across_folds(method, outputs, held_out.target, floor) for method in methods}
     method = min(reports, key=lambda m: reports[m].winkler) if interval == "auto" else IntervalMethod(interval)
     kept_floor = floor if method is IntervalMethod.NORMALIZED else 0.0
-    return ChosenInterval(calibrate(method, held_out.errors, spreads, floor=kept_floor), reports)
+    return ChosenInterval(calibrate(method, outputs, held_out.target, floor=kept_floor), reports)
 
 
-def _judge_across_folds(method: IntervalMethod, errors: Vector, spreads: Vector, floor: float) -> IntervalReport:
+def _judge_across_folds(method: IntervalMethod, outputs: Outputs, actual: Vector, floor: float) -> IntervalReport:
     """Coverage, width and Winkler score of each row under a calibration that left it out."""
-    half_widths = np.empty(len(errors))
-    for others, fold in KFold(_FOLDS, shuffle=True, random_state=_SEED).split(errors):
-        calibration = calibrate(method, errors[others], spreads[others], floor=floor)
-        half_widths[fold] = calibration.half_widths(spreads[fold], DEFAULT_LEVEL)
-    return judge(errors, half_widths, DEFAULT_LEVEL)
+    scores = scores_of(method, outputs, actual, floor)
+    lower, upper = np.empty(len(actual)), np.empty(len(actual))
+    for others, fold in KFold(_FOLDS, shuffle=True, random_state=_SEED).split(actual):
+        score = Calibration(method, np.sort(scores[others]), floor).score(DEFAULT_LEVEL)
+        ends = bounds_from_score(method, outputs, score, floor)
+        lower[fold], upper[fold] = ends[0][fold], ends[1][fold]
+    return judge(actual, lower, upper, DEFAULT_LEVEL)

@@ -7,7 +7,8 @@ from fastapi import APIRouter, Path
 from services.twin.domain.alert_rules import AlertRulesInvalid
 from services.twin.domain.alerting import AlertRuleStore
 from services.twin.domain.registry import ModelMissing
-from services.twin.schemas import NAME_PATTERN, AlertRulesBody
+from services.twin.schemas.alert_rules import AlertRulesBody
+from services.twin.schemas.base import NAME_PATTERN
 from shared.http.dependencies import NotAllowed, require, use
 from shared.http.problems import responses
 from shared.principal import Permission, Principal

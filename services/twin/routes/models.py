@@ -12,8 +12,8 @@ from services.twin.domain.registry import (
     VersionExists,
     VersionMissing,
 )
-from services.twin.schemas import (
-    NAME_PATTERN,
+from services.twin.schemas.base import NAME_PATTERN
+from services.twin.schemas.models import (
     ActivationRequest,
     ModelPageResponse,
     ModelResponse,

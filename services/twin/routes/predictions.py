@@ -9,7 +9,8 @@ from services.twin.domain.intervals import LevelInvalid, TooFewResiduals
 from services.twin.domain.prediction import PredictionNotFinite
 from services.twin.domain.predictor import BatchTooLarge, Predictor, Requester
 from services.twin.domain.registry import ModelMissing, ModelUnnamed
-from services.twin.schemas import BatchRequest, BatchResponse, Inputs, PredictionResponse
+from services.twin.schemas.base import Inputs
+from services.twin.schemas.predictions import BatchRequest, BatchResponse, PredictionResponse
 from shared.http.dependencies import AssetOutOfReach, NotAllowed, check_asset, request_id, require, use
 from shared.http.problems import responses
 from shared.principal import Permission, Principal

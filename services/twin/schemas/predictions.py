@@ -1,28 +1,16 @@
-"""The twin's requests and answers as JSON; each answer is made from the domain's own type."""
+"""Predictions as JSON; each answer is made from the domain's own type."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, FailFast, Field, StrictFloat
+from pydantic import BaseModel, ConfigDict, FailFast, Field
 
-from services.twin.domain.alert_rules import DEFAULT_COOLDOWN_S, AlertRules
 from services.twin.domain.prediction import BatchPrediction, Prediction, Refusal
 from services.twin.domain.predictor import Answer
-from services.twin.domain.registry import ModelEntry, ModelPage, ModelVersion
+from services.twin.schemas.base import Inputs, WireAnswer
 from shared.clock import rfc3339
-from shared.contracts.alert import Severity
-
-# What a published model or version may be called; anything else is refused before it reaches the database.
-NAME_PATTERN = r"^[A-Za-z0-9._-]{1,64}$"
-
-# Values by feature name; each a number or {"value", "quality", "timestamp"}. The model's own reader checks them.
-Inputs = dict[str, Any]
 
 
-class _Answer(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class PredictionInterval(_Answer):
+class PredictionInterval(WireAnswer):
     """Where the true value lies with the given probability [unit of the prediction]."""
 
     lower: float
@@ -30,14 +18,14 @@ class PredictionInterval(_Answer):
     level: float
 
 
-class ApplicabilityState(_Answer):
+class ApplicabilityState(WireAnswer):
     """Whether the inputs resemble the training rows; `features` are those that put them at the edge or outside."""
 
     state: Literal["in", "edge", "out"]
     features: list[str]
 
 
-class PredictionResponse(_Answer):
+class PredictionResponse(WireAnswer):
     """One prediction with its interval."""
 
     model: str
@@ -86,7 +74,7 @@ class BatchRequest(BaseModel):
     inputs: Annotated[list[Inputs], FailFast()]
 
 
-class BatchFault(_Answer):
+class BatchFault(WireAnswer):
     """One thing wrong with one input; further members are facts such as the valid range."""
 
     model_config = ConfigDict(extra="allow")
@@ -95,7 +83,7 @@ class BatchFault(_Answer):
     detail: str
 
 
-class BatchResult(_Answer):
+class BatchResult(WireAnswer):
     """What became of one input."""
 
     index: int
@@ -106,7 +94,7 @@ class BatchResult(_Answer):
     applicability: ApplicabilityState
 
 
-class BatchError(_Answer):
+class BatchError(WireAnswer):
     """Why one input was not predicted."""
 
     index: int
@@ -117,7 +105,7 @@ class BatchError(_Answer):
     errors: list[BatchFault]
 
 
-class BatchResponse(_Answer):
+class BatchResponse(WireAnswer):
     """The results in the order of the inputs."""
 
     model: str
@@ -152,106 +140,6 @@ class BatchResponse(_Answer):
         )
 
 
-class ModelVersionResponse(_Answer):
-    """The card of one version; members beyond these are the card's own: features, target, training, interval …"""
-
-    model_config = ConfigDict(extra="allow")
-
-    name: str
-    version: str
-    state: Literal["active", "previous", "published"]
-    digest: str
-    size_bytes: int
-    published_at: str | None
-    published_by: str | None
-
-    @classmethod
-    def of(cls, version: ModelVersion) -> Self:
-        """The wire form of a version."""
-        return cls(**{**version.card, **_facts(version)})
-
-
-class VersionSummary(_Answer):
-    """A version in the list of its model."""
-
-    version: str
-    state: Literal["active", "previous", "published"]
-    digest: str
-    size_bytes: int
-    published_at: str | None
-    published_by: str | None
-
-
-class ModelResponse(ModelVersionResponse):
-    """The card of a model's active version, and all its versions with the newest first."""
-
-    versions: list[VersionSummary]
-
-    @classmethod
-    def of_entry(cls, entry: ModelEntry) -> Self:
-        """The wire form of a model."""
-        summaries = [VersionSummary(**_facts(version)) for version in entry.versions]
-        return cls(**{**entry.active.card, **_facts(entry.active), "versions": summaries})
-
-
-class ModelPageResponse(_Answer):
-    """Some models, by name."""
-
-    items: list[ModelVersionResponse]
-    next_cursor: str | None
-
-    @classmethod
-    def of(cls, page: ModelPage) -> Self:
-        """The wire form of a page."""
-        return cls(items=[ModelVersionResponse.of(item) for item in page.items], next_cursor=page.next_cursor)
-
-
-class ServedModel(_Answer):
-    """A model and the version that answers."""
-
-    name: str
-    version: str
-
-
-class StatusResponse(_Answer):
-    """What this twin serves."""
-
-    status: Literal["ok"]
-    models: list[ServedModel]
-    user: str
-
-
-class ActivationRequest(BaseModel):
-    """Which version shall answer from now on."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    version: str = Field(pattern=NAME_PATTERN)
-
-
-class AlertRulesBody(BaseModel):
-    """The range that predictions should stay in; without bounds nothing alerts."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    # Strict, because `true` is no temperature.
-    minimum: StrictFloat | None = None
-    maximum: StrictFloat | None = None
-    cooldown_s: StrictFloat = DEFAULT_COOLDOWN_S
-    severity: Severity = Severity.WARNING
-
-    def to_rules(self) -> AlertRules:
-        """The domain's form; raises `AlertRulesInvalid` if the rules contradict themselves."""
-        return AlertRules(self.minimum, self.maximum, self.cooldown_s, self.severity)
-
-    @classmethod
-    def of(cls, rules: AlertRules | None) -> Self:
-        """The wire form; no rules are rules without bounds."""
-        if rules is None:
-            return cls()
-        return cls(minimum=rules.minimum, maximum=rules.maximum, cooldown_s=rules.cooldown_s, severity=rules.severity)
-
-
 def _interval(found: Prediction) -> PredictionInterval:
     return PredictionInterval(lower=found.lower, upper=found.upper, level=found.level)
 
@@ -276,15 +164,3 @@ def _result(index: int, row: Inputs, result: Prediction | Refusal) -> BatchResul
     ]
     message = "; ".join(fault.detail for fault in result.faults) or result.message
     return BatchError(index=index, input=row, status="error", error=message, code=result.code, errors=faults)
-
-
-def _facts(version: ModelVersion) -> dict[str, Any]:
-    return {
-        "name": version.model,
-        "version": version.version,
-        "state": version.state.value,
-        "digest": version.digest,
-        "size_bytes": version.size_bytes,
-        "published_at": None if version.published_at is None else rfc3339(version.published_at),
-        "published_by": version.published_by,
-    }

@@ -1,0 +1,1 @@
+"""The twin's requests and answers as JSON."""
