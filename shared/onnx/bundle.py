@@ -30,6 +30,10 @@ _HASH_CHUNK_BYTES = 1 << 20
 # A tensor kept outside the graph is a StringStringEntryProto with the key "location"; protobuf may pad the varints of
 # tag and length, so those forms count too. Without this entry there is no external data (onnx.proto, TensorProto).
 _EXTERNAL_DATA = re.compile(rb"(?:\x0a|\x8a\x80*\x00)(?:\x08|\x88\x80*\x00)location")
+# A search holds up every other thread until it ends: a graph of 50 MB in one piece would stop a server for 0.15 s.
+_SEARCH_CHUNK_BYTES = 1 << 18
+# More than the longest entry: a varint has at most ten bytes.
+_LONGEST_ENTRY_BYTES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,10 +194,15 @@ def _check_graph_is_listed(manifest: Manifest) -> None:
 
 
 def _check_graph_file(path: str, data: bytes) -> None:
-    if path.endswith(".onnx") and _EXTERNAL_DATA.search(data):
+    if path.endswith(".onnx") and _names_external_data(data):
         raise BundleMalformed(
             f"{path!r} keeps weights outside the graph; a bundle's graph holds all of them", path=path
         )
+
+
+def _names_external_data(graph: bytes) -> bool:
+    starts = range(0, len(graph), _SEARCH_CHUNK_BYTES)
+    return any(_EXTERNAL_DATA.search(graph, at, at + _SEARCH_CHUNK_BYTES + _LONGEST_ENTRY_BYTES) for at in starts)
 
 
 def _check_listing(folder: Path, manifest: Manifest) -> None:

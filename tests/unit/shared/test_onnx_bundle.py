@@ -177,6 +177,12 @@ def test_a_graph_with_weights_in_another_file_is_refused(tmp_path: Path, key: Si
         write_bundle(tmp_path / "bundle", MANIFEST, {"model.onnx": b"\x12" + entry + b"\x12"}, key)
 
 
+@pytest.mark.parametrize("before", range((1 << 18) - 12, (1 << 18) + 2))
+def test_weights_in_another_file_are_noticed_wherever_they_are_named(tmp_path: Path, key: SigningKey, before: int):
+    with pytest.raises(BundleMalformed, match="outside the graph"):
+        write_bundle(tmp_path / "bundle", MANIFEST, {"model.onnx": b"\x12" * before + b"\x0a\x08location"}, key)
+
+
 def test_the_word_location_alone_is_no_external_weight(tmp_path: Path, key: SigningKey, trust: TrustStore):
     info = write_bundle(tmp_path / "bundle", MANIFEST, {"model.onnx": b"a sensor location"}, key)
     assert open_bundle(info.folder, trust).read("model.onnx") == b"a sensor location"
