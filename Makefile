@@ -60,6 +60,16 @@ contract: $(VENV)/.dev ## Write the OpenAPI documents of the services to docs/re
 bench: $(VENV)/.dev ## Benchmarks, each beside a floor or a peer measured in the same run
 	@$(BIN)/python -m benchmarks
 
+# Each in an environment of its own: their pins clash with ours and with one another.
+PEERS := $(VENV)-peers
+.PHONY: bench-peers
+bench-peers: $(VENV)/.dev ## The twin beside MLServer and BentoML (installs both, about 1 GB)
+	@for peer in mlserver bentoml; do \
+	  test -d $(PEERS)/$$peer || $(PYTHON) -m venv $(PEERS)/$$peer; \
+	  $(PEERS)/$$peer/bin/python -m pip install --quiet --requirement benchmarks/peers/$$peer.txt; \
+	done
+	@FUTAGO_PEERS=$(PEERS) $(BIN)/python -m benchmarks twin_peers
+
 # image name : extra : module
 IMAGES := gateway:gateway:services.gateway.app twin:twin:services.twin.app anomaly:anomaly:services.anomaly.app \
     anomaly-worker:training:services.anomaly.worker planner:planner:services.planner.app \
