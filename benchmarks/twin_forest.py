@@ -15,6 +15,7 @@ from sklearn.ensemble import RandomForestRegressor
 
 from benchmarks.data import DATA
 from benchmarks.pairs import seconds_per_call
+from benchmarks.process_memory import memory_mb
 from services.twin.library import Twin, package
 
 _FEATURES = ["AT", "V", "AP", "RH"]
@@ -40,14 +41,14 @@ def main() -> None:
         del forest
         gc.collect()
         Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
-        before_mb = _memory_mb("VmRSS")
+        before_mb = memory_mb("self", "VmRSS")
         gaps = _Gaps()
         with gaps:
             started_s = time.perf_counter()
             twin = Twin.load(bundle)
             load_s = time.perf_counter() - started_s
         print(f"  load {load_s:.2f} s; the longest another thread waited meanwhile: {gaps.longest_s * 1e3:.1f} ms")
-        peak_mb, after_mb = _memory_mb("VmHWM") - before_mb, _memory_mb("VmRSS") - before_mb
+        peak_mb, after_mb = memory_mb("self", "VmHWM") - before_mb, memory_mb("self", "VmRSS") - before_mb
         print(f"  memory: {peak_mb:.0f} MB more at most while loading, {after_mb:.0f} MB after")
         row = dict(zip(_FEATURES, rows[0].tolist(), strict=True))
         times_s = seconds_per_call(
@@ -81,10 +82,3 @@ class _Gaps:
             now_s = time.perf_counter()
             self.longest_s = max(self.longest_s, now_s - last_s)
             last_s = now_s
-
-
-def _memory_mb(field: str) -> float:
-    """A field of `/proc/self/status` in MB: `VmRSS` is what is resident now, `VmHWM` the most there was."""
-    status = Path("/proc/self/status").read_text()
-    (line,) = [line for line in status.splitlines() if line.startswith(field + ":")]
-    return int(line.split()[1]) * 1024 / 1e6

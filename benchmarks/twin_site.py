@@ -115,7 +115,10 @@ def row_bodies() -> list[bytes]:
 @contextmanager
 def server(command: list[str], environment: Mapping[str, str], port: int) -> Iterator[subprocess.Popen[bytes]]:
     """A process that listens on the port; ended afterwards."""
-    process = subprocess.Popen(command, env={**os.environ, **environment})
+    # Some peers tell every request; what they tell is not what is measured.
+    process = subprocess.Popen(
+        command, env={**os.environ, **environment}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         wait_until_open(port, process)
         yield process
