@@ -11,6 +11,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+# Libraries that share a step among all cores do so by spinning: beside other processes that takes many times as long.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # Set where nothing may be left out: a skipped test is then a failed one.
 REQUIRE_ALL = os.environ.get("FUTAGO_TEST_REQUIRE_ALL") == "1"
 DATA = Path(os.environ.get("FUTAGO_DATA", Path(__file__).parents[2] / "shared" / "data"))

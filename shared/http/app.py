@@ -8,13 +8,15 @@ from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from shared.http.direct import DirectHandler, DirectRoutes
 from shared.http.identity import RequireIdentity
 from shared.http.metrics import ServiceMetrics
 from shared.http.middleware import BodyLimit, Deadline, RequestContext
 from shared.http.probes import Probe, Readiness, probe_router
 from shared.http.problems import Problem, install_problem_handlers
+from shared.http.request_log import RequestLog
 from shared.internal_token import IdentityVerifier
-from shared.settings import ServiceSettings
+from shared.settings import ProcessSettings
 
 VERSION = "0.1.0"
 OPENAPI_PATH = "/openapi.json"
@@ -36,7 +38,7 @@ class ServiceApp:
 
 def build_app(
     *,
-    settings: ServiceSettings,
+    settings: ProcessSettings,
     title: str,
     routers: Sequence[APIRouter],
     objects: Sequence[tuple[type, object]],
@@ -45,6 +47,7 @@ def build_app(
     probes: Mapping[str, Probe] | None = None,
     lifespan: Lifespan | None = None,
     upload_paths: Sequence[str] = (),
+    direct: Mapping[str, DirectHandler] | None = None,
     wrap: Callable[[ASGIApp], ASGIApp] | None = None,
 ) -> ServiceApp:
     """Assemble a service.
@@ -60,6 +63,8 @@ def build_app(
     upload_paths
         Exact paths whose bodies stream, up to the upload limit and without the deadline, which then holds for each
         part of the body by itself.
+    direct
+        Handlers that answer the plain form of a POST request before the framework, by exact path.
     wrap
         A layer between the outermost one (id, log, metrics) and the limits, for the gateway's data path.
     """
@@ -83,7 +88,7 @@ def build_app(
     for router in routers:
         api.include_router(router)
     api.openapi = lambda: _openapi(api)  # type: ignore[method-assign] # FastAPI's documented way to extend it
-    app: ASGIApp = api
+    app: ASGIApp = DirectRoutes(api, direct) if direct else api
     if identity is not None:
         app = RequireIdentity(app, identity, open_paths=OPEN_PATHS)
     app = BodyLimit(
@@ -97,7 +102,7 @@ def build_app(
     app = Deadline(app, deadline_s=settings.deadline_s, exempt_paths=upload_paths)
     if wrap is not None:
         app = wrap(app)
-    return ServiceApp(api, RequestContext(app, metrics), readiness)
+    return ServiceApp(api, RequestContext(app, metrics, RequestLog(settings.service)), readiness)
 
 
 def _openapi(api: FastAPI) -> dict[str, Any]:

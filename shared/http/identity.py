@@ -2,13 +2,14 @@
 
 from collections.abc import Collection
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from shared.http.headers import header
 from shared.internal_token import HEADER, IdentityVerifier
 from shared.jwt import InvalidToken
 
 PRINCIPAL_KEY = "futago.principal"
+_HEADER = HEADER.encode()
 
 
 class RequireIdentity:
@@ -19,8 +20,8 @@ class RequireIdentity:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] not in self._open_paths:
-            token = Headers(scope=scope).get(HEADER)
+            token = header(scope, _HEADER)
             if token is None:
                 raise InvalidToken
-            scope[PRINCIPAL_KEY] = self._verifier.verify(token)
+            scope[PRINCIPAL_KEY] = self._verifier.verify(token.decode("latin-1"))
         await self._app(scope, receive, send)

@@ -36,11 +36,26 @@ class ServiceMetrics:
         self.in_flight = Gauge(
             "futago_http_requests_in_flight", "Requests being answered", ("service",), registry=self.registry
         ).labels(service)
+        # Looking a series up by its labels costs more than counting; there are as many as routes and statuses.
+        self._series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def observe(self, *, method: str, route: str, status: int, duration_s: float) -> None:
         """Count one answered request."""
-        self.requests.labels(self.service, method, route, str(status)).inc()
-        self.duration_s.labels(self.service, method, route).observe(duration_s)
+        series = self._series.get((method, route, status))
+        if series is None:
+            series = (
+                self.requests.labels(self.service, method, route, str(status)),
+                self.duration_s.labels(self.service, method, route),
+            )
+            self._series[method, route, status] = series
+        requests, duration = series
+        requests.inc()
+        duration.observe(duration_s)
+
+    def total_requests(self) -> int:
+        """Requests answered since the start, all routes together."""
+        samples = (sample for metric in self.requests.collect() for sample in metric.samples)
+        return int(sum(sample.value for sample in samples if sample.name.endswith("_total")))
 
     def exposition(self) -> bytes:
         """All metrics of the process in Prometheus text format."""

@@ -5,28 +5,37 @@ Pure ASGI because Starlette's `BaseHTTPMiddleware` costs a task and two queues f
 
 import asyncio
 import json
+import math
+import re
 import time
 from collections.abc import Collection
 from typing import Any, Never
 
 import structlog
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.errors import AppError, Kind
+from shared.http.headers import header
 from shared.http.metrics import ServiceMetrics
 from shared.http.problems import NotJson, internal_problem, problem_of
 from shared.http.request_id import HEADER, accept_or_make, set_request_id
+from shared.http.request_log import RequestLog
 from shared.log import get_logger
 
 log = get_logger(__name__)
 # Methods a client can invent would each make a new time series.
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_REQUEST_ID = HEADER.encode()
 # A layer that answers without a route of the framework names its template here.
 ROUTE_KEY = "futago.route"
 # Deeper than any request of ours, shallower than what pydantic can write out again (255).
 _MOST_LEVELS = 64
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+# A number that no double may hold needs a large exponent or very many digits.
+_MAY_BE_HUGE = re.compile(rb"[eE]\+?\d{3}|\d{200}")
+_SHOWN_DIGITS = 40
+# Of a length; Python refuses to read a number of thousands of digits.
+_MOST_DIGITS = 18
 _QUIET_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
@@ -60,14 +69,16 @@ class DeadlineExceeded(AppError):
 class RequestContext:
     """Outermost: gives the request its id, writes one log line and one metric, answers 500 for a bug."""
 
-    def __init__(self, app: ASGIApp, metrics: ServiceMetrics) -> None:
-        self._app, self._metrics = app, metrics
+    def __init__(self, app: ASGIApp, metrics: ServiceMetrics, request_log: RequestLog) -> None:
+        self._app, self._metrics, self._log = app, metrics, request_log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
+            self._log.flush()
             return
-        request_id = accept_or_make(Headers(scope=scope).get(HEADER))
+        offered = header(scope, _REQUEST_ID)
+        request_id = accept_or_make(None if offered is None else offered.decode("latin-1"))
         set_request_id(request_id)
         structlog.contextvars.bind_contextvars(request_id=request_id)
         started = time.perf_counter()
@@ -77,8 +88,8 @@ class RequestContext:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = [pair for pair in message.get("headers", ()) if pair[0] != HEADER.encode()]
-                message["headers"] = [*headers, (HEADER.encode(), request_id.encode())]
+                headers = [pair for pair in message.get("headers", ()) if pair[0] != _REQUEST_ID]
+                message["headers"] = [*headers, (_REQUEST_ID, request_id.encode())]
             await send(message)
 
         self._metrics.in_flight.inc()
@@ -94,25 +105,26 @@ class RequestContext:
                 await internal_problem(scope["path"])(scope, receive, send_with_id)
         finally:
             self._metrics.in_flight.dec()
-            self._finish(scope, status or 499, time.perf_counter() - started)
+            self._finish(scope, request_id, status or 499, time.perf_counter() - started)
             structlog.contextvars.unbind_contextvars("request_id")
 
-    def _finish(self, scope: Scope, status: int, duration_s: float) -> None:
+    def _finish(self, scope: Scope, request_id: str, status: int, duration_s: float) -> None:
         """Count and log; 499 (nginx's number) is a client that went away before the answer began."""
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         route: str = scope.get(ROUTE_KEY) or getattr(scope.get("route"), "path", None) or "unmatched"
         self._metrics.observe(method=method, route=route, status=status, duration_s=duration_s)
         if scope["path"] not in _QUIET_PATHS:
-            log.info(
-                "request", method=method, path=scope["path"], status=status, duration_ms=round(duration_s * 1000, 3)
+            self._log.add(
+                request_id=request_id, method=method, path=scope["path"], status=status, duration_s=duration_s
             )
 
 
 class BodyLimit:
     """Refuses a body over its limit before it is held in memory, and JSON that is not JSON.
 
-    Python's parser takes `NaN`, `Infinity`, lone surrogates, UTF-16 and UTF-32; none of them is JSON (RFC 8259, RFC
-    7493) and most would come back as a 500 when written out again, as would values nested by the hundred.
+    Python's parser takes `NaN`, `Infinity`, numbers beyond a double, lone surrogates, UTF-16 and UTF-32; none of them
+    is JSON that others read alike (RFC 8259, RFC 7493), and most would come back as a 500 when written out again, as
+    would values nested by the hundred.
     """
 
     def __init__(
@@ -131,13 +143,12 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
         if scope["path"] in self._upload_paths:
             limit_bytes, buffer = self._upload_limit_bytes, False
         else:
-            limit_bytes, buffer = self._limit_bytes, "json" in headers.get("content-type", "").lower()
-        declared = headers.get("content-length", "0")
-        if not declared.isdecimal() or int(declared) > limit_bytes:
+            limit_bytes, buffer = self._limit_bytes, b"json" in (header(scope, b"content-type") or b"").lower()
+        declared = header(scope, b"content-length") or b"0"
+        if not declared.isdigit() or len(declared) > _MOST_DIGITS or int(declared) > limit_bytes:
             raise BodyTooLarge(limit_bytes)
         if buffer:
             await self._app(scope, await _checked_json(receive, limit_bytes), send)
@@ -191,7 +202,11 @@ async def _checked_json(receive: Receive, limit_bytes: int) -> Receive:
         more = message.get("more_body", False)
     body = b"".join(chunks)
     # The full check costs a parse, so it runs only where one of the suspects stands somewhere in the text.
-    if any(suspect in body for suspect in (b"NaN", b"Infinity", b"\\u", b"\0")) or _may_nest_deeply(body):
+    if (
+        any(suspect in body for suspect in (b"NaN", b"Infinity", b"\\u", b"\0"))
+        or _may_nest_deeply(body)
+        or _MAY_BE_HUGE.search(body)
+    ):
         _require_json(body)
     elif not body.isascii():
         _decode(body)
@@ -234,7 +249,7 @@ def _require_json(body: bytes) -> None:
         raise NotJson(f"{name} is not a JSON number")
 
     try:
-        document = json.loads(_decode(body), parse_constant=refuse)
+        document = json.loads(_decode(body), parse_constant=refuse, parse_float=_finite)
         json.dumps(document, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
         raise NotJson("the text holds half of a surrogate pair") from error
@@ -246,6 +261,14 @@ def _require_json(body: bytes) -> None:
         level = [child for child in children if isinstance(child, dict | list)]
     if level:
         raise NotJson(f"values are nested deeper than {_MOST_LEVELS} levels")
+
+
+def _finite(text: str) -> float:
+    """A number as a double; one that is too large would be written out again as no number at all."""
+    number = float(text)
+    if math.isinf(number):
+        raise NotJson(f"the number {text[:_SHOWN_DIGITS]} is larger than a double can hold")
+    return number
 
 
 class Deadline:

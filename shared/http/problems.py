@@ -15,6 +15,8 @@ from shared.http.request_id import current_request_id
 
 MEDIA_TYPE = "application/problem+json"
 _MAX_FAULTS = 100
+# On these paths an error is read from the member `error`, by clients of the Open Inference Protocol.
+_INFERENCE_PATHS = "/v2"
 
 STATUS: Mapping[Kind, int] = {
     Kind.INVALID: 422,
@@ -104,6 +106,8 @@ def problem(
         body["errors"] = [{**f.facts, "pointer": f.pointer, "detail": f.detail} for f in faults[:_MAX_FAULTS]]
     if len(faults) > _MAX_FAULTS:
         body["errors_left_out"] = len(faults) - _MAX_FAULTS
+    if instance == _INFERENCE_PATHS or instance.startswith(f"{_INFERENCE_PATHS}/"):
+        body["error"] = "; ".join([detail, *(fault.detail for fault in faults[:_MAX_FAULTS])])
     # ASCII, so that a stray surrogate echoed from the input cannot break the answer.
     return Response(json.dumps(body, allow_nan=False, default=str), status, dict(headers or {}), MEDIA_TYPE)
 

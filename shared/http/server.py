@@ -10,10 +10,10 @@ import uvicorn
 
 from shared.http.app import ServiceApp
 from shared.log import configure_logging, get_logger
-from shared.settings import ServiceSettings
+from shared.settings import ProcessSettings
 from shared.startup import CannotStart, load_or_exit, refuse_to_start
 
-SettingsT = TypeVar("SettingsT", bound=ServiceSettings)
+SettingsT = TypeVar("SettingsT", bound=ProcessSettings)
 log = get_logger(__name__)
 
 
@@ -52,7 +52,11 @@ class _DrainingServer(uvicorn.Server):
 
 def run_service(settings_class: type[SettingsT], create_app: Callable[[SettingsT], ServiceApp]) -> None:
     """What `python -m services.X.app [--config FILE]` does; exits 78 and says why where it cannot start."""
-    settings = load_or_exit(settings_class)
+    serve(load_or_exit(settings_class), create_app)
+
+
+def serve(settings: SettingsT, create_app: Callable[[SettingsT], ServiceApp]) -> None:
+    """Answer until told to stop; exits 78 and says why where it cannot start."""
     configure_logging(service=settings.service, level=settings.log_level, folder=settings.log_dir)
     try:
         app = create_app(settings)

@@ -36,14 +36,14 @@ class FakeDelivery:
     away: bool = False
     answers: bool = True
 
-    def send(self, job_id: str, kind: str) -> None:  # noqa: ARG002
+    def send(self, job_id: str, kind: str) -> None:
         if self.away:
             raise QueueUnavailable
         self.sent.append(job_id)
         if not self.answers:
             raise QueueUnavailable
 
-    def take(self, wait_s: int) -> str | None:  # noqa: ARG002
+    def take(self, wait_s: int) -> str | None:
         return self.sent.pop(0) if self.sent else None
 
     def waiting(self) -> frozenset[str]:

@@ -34,12 +34,12 @@ class FakeDelivery:
     sent: list[str] = field(default_factory=list)
     away: bool = False
 
-    def send(self, job_id: str, kind: str) -> None:  # noqa: ARG002
+    def send(self, job_id: str, kind: str) -> None:
         if self.away:
             raise QueueUnavailable
         self.sent.append(job_id)
 
-    def take(self, wait_s: int) -> str | None:  # noqa: ARG002
+    def take(self, wait_s: int) -> str | None:
         if self.away:
             raise QueueUnavailable
         return self.sent.pop(0) if self.sent else None

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import structlog
 
+from shared.http.request_log import RequestLog
 from shared.log import configure_logging, get_logger
 
 
@@ -38,6 +39,31 @@ def test_console_and_file_carry_the_same_json_line_with_the_requests_id(
     assert [line["event"] for line in console] == ["model_loaded", "an old printf line"]
     assert all(line["request_id"] == "r-1" and line["service"] == "twin" for line in console)
     assert console[0]["model"] == "yield"
+
+
+async def test_request_lines_have_the_form_of_all_other_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    configure_logging(service="twin", level="info", folder=tmp_path / "logs")
+    requests = RequestLog("twin")
+    for status in (200, 404):
+        requests.add(request_id="r-1", method="GET", path='/a"b', status=status, duration_s=0.0015)
+    assert capsys.readouterr().out == ""
+    requests.flush()
+    structlog.contextvars.bind_contextvars(request_id="r-1")
+    get_logger("shared.http").info("request", method="GET", path='/a"b', status=200, duration_ms=1.5)
+    lines = [json.loads(line) for line in (tmp_path / "logs" / "twin.log").read_text().splitlines()]
+    assert [line.pop("status") for line in lines] == [200, 404, 200]
+    for line in lines:
+        assert line.pop("timestamp").endswith("Z")
+    assert lines[0] == lines[1] == lines[2]
+    assert len(capsys.readouterr().out.splitlines()) == len(lines)
+
+
+async def test_request_lines_are_not_kept_where_nobody_wants_them(capsys: pytest.CaptureFixture[str]):
+    configure_logging(service="twin", level="warning", folder=None)
+    requests = RequestLog("twin")
+    requests.add(request_id="r-1", method="GET", path="/", status=200, duration_s=0.0)
+    requests.flush()
+    assert capsys.readouterr().out == ""
 
 
 def test_a_stack_trace_shows_no_local_variable(capsys: pytest.CaptureFixture[str]):

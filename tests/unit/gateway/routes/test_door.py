@@ -25,6 +25,7 @@ from services.gateway.routes.door import Door, Observers, ProxyRules
 from shared.http.identity import PRINCIPAL_KEY
 from shared.http.metrics import ServiceMetrics
 from shared.http.middleware import RequestContext
+from shared.http.request_log import RequestLog
 from shared.principal import Permission, Role
 from tests.unit.gateway.fakes import (
     NOW,
@@ -112,7 +113,9 @@ class World:
             clock=self.clock,
         )
         self.door = door
-        transport = httpx.ASGITransport(RequestContext(door, self.metrics), client=("10.0.0.1", 1))
+        transport = httpx.ASGITransport(
+            RequestContext(door, self.metrics, RequestLog("gateway")), client=("10.0.0.1", 1)
+        )
         self.client = httpx.AsyncClient(transport=transport, base_url="http://gateway")
 
     def _count(self) -> None:
