@@ -1,34 +1,29 @@
-"""Choosing and judging the interval method of a package, on rows that did not calibrate it."""
+"""Choosing and judging the interval method of a package, on rows that neither fitted nor calibrated it."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from sklearn.model_selection import KFold
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
 
 from services.twin.domain.intervals import (
     Calibration,
     IntervalMethod,
     IntervalReport,
-    Outputs,
-    bounds_from_score,
     calibrate,
     judge,
     residuals_needed,
-    scores_of,
 )
-from services.twin.packaging.errors import DataUnusable
-from services.twin.packaging.held_out import HeldOutErrors
-from services.twin.packaging.reference import Vector
+from services.twin.packaging.evidence import FOLDS, Evidence, Sample, Unseen, Vector
 from shared.errors import AppError, Kind
 
 DEFAULT_LEVEL = 0.9
-IntervalChoice = Literal["auto", "split", "normalized"]
+LEVELS = (0.5, 0.8, DEFAULT_LEVEL, 0.95, 0.99)
+IntervalChoice = Literal["auto", "split", "normalized", "cqr"]
 
-_SEED = 10
-_FOLDS = 5
 # A share of the typical spread: small enough to follow the spread, large enough that trees which agree by chance do
 # not decide the quantile.
 _FLOOR_SHARE = 0.5
@@ -39,54 +34,126 @@ class TooFewCalibrationRows(AppError):
 
     kind, code = Kind.INVALID, "twin.too_few_calibration_rows"
 
+    def __init__(self, what: str, *, needed: int, count: int) -> None:
+        super().__init__(f"{what} needs {needed} calibration rows, there are {count}", needed=needed, count=count)
+
+
+@dataclass(frozen=True, slots=True)
+class LevelReport:
+    """How one method did at one level, each row judged by what was fitted and calibrated without it."""
+
+    method: IntervalMethod
+    level: float
+    report: IntervalReport
+
 
 @dataclass(frozen=True, slots=True)
 class ChosenInterval:
-    """A calibration, and how each method that was possible did."""
+    """A calibration, and how each method that was tried did.
+
+    Parameters
+    ----------
+    rows
+        How many rows calibrated.
+    evaluation
+        By method and level; a level for which the calibration is too small is left out.
+    selection
+        What choosing costs: at 90 %, each fold judged under the method that was best on the other folds. `None` where
+        nothing was to choose.
+    aids
+        Models to be served in the same graph, by the name of their output.
+    """
 
     calibration: Calibration
-    reports: Mapping[IntervalMethod, IntervalReport]
+    rows: int
+    evaluation: Sequence[LevelReport]
+    selection: IntervalReport | None
+    aids: Mapping[str, BaseEstimator]
 
 
-def choose_interval(held_out: HeldOutErrors, interval: IntervalChoice) -> ChosenInterval:
-    """Calibrate with the asked method, or with the one of the smallest Winkler score.
+@dataclass(frozen=True, slots=True)
+class _Bounds:
+    """Intervals of one method at one level for all judged rows, in the order of their folds."""
 
-    Each method is judged at 90 % on folds that its own calibration left out; the calibration that is kept uses all.
+    lower: Vector
+    upper: Vector
+    actual: Vector
+
+    def report(self, level: float, where: slice | NDArray[np.bool_] = slice(None)) -> IntervalReport:
+        return judge(self.actual[where], self.lower[where], self.upper[where], level)
+
+
+def choose_interval(evidence: Evidence, interval: IntervalChoice) -> ChosenInterval:
+    """Calibrate with the asked method, or with the one of the smallest Winkler score at 90 %.
+
+    Every method is judged on folds that neither its models nor its calibration saw; the calibration that is kept then
+    uses all unseen rows.
 
     Raises
     ------
     TooFewCalibrationRows
-        If there are fewer rows than an interval of 90 % needs, with a fifth of them set aside to judge it.
-    DataUnusable
-        If the normalised method is asked of a model without trees.
+        If there are fewer rows than an interval of 90 % needs, with a fifth of them set aside to judge it; or fewer
+        than the models of the asked method need.
     """
-    needed = math.ceil(residuals_needed(DEFAULT_LEVEL) * _FOLDS / (_FOLDS - 1))
-    if len(held_out.errors) < needed:
-        raise TooFewCalibrationRows(
-            f"an interval of {DEFAULT_LEVEL:.0%} needs {needed} calibration rows to be calibrated and judged, there "
-            f"are {len(held_out.errors)}",
-            needed=needed,
-            count=len(held_out.errors),
-        )
-    floor, spreads = 0.0, held_out.spreads
-    methods = [IntervalMethod.SPLIT]
-    if spreads is not None and (floor := _FLOOR_SHARE * float(np.median(spreads))) > 0.0:
-        methods.append(IntervalMethod.NORMALIZED)
-    if interval != "auto" and interval not in methods:
-        raise DataUnusable(f"the interval {interval!r} is not possible for this model", possible=["auto", *methods])
-    outputs = Outputs(held_out.target - held_out.errors, spreads)
-    reports = {method: _judge_across_folds(method, outputs, held_out.target, floor) for method in methods}
-    method = min(reports, key=lambda m: reports[m].winkler) if interval == "auto" else IntervalMethod(interval)
-    kept_floor = floor if method is IntervalMethod.NORMALIZED else 0.0
-    return ChosenInterval(calibrate(method, outputs, held_out.target, floor=kept_floor), reports)
+    methods = _possible(evidence, interval)
+    bounds = {method: _judge(evidence, method) for method in methods}
+    chosen = min(methods, key=lambda method: bounds[method][DEFAULT_LEVEL].report(DEFAULT_LEVEL).winkler)
+    return ChosenInterval(
+        calibration=_calibrate(chosen, evidence.calibrating(chosen, None)),
+        rows=evidence.rows(chosen),
+        evaluation=[
+            LevelReport(method, level, found.report(level))
+            for method in methods
+            for level, found in bounds[method].items()
+        ],
+        selection=_judge_selection(evidence.unseen(), bounds) if len(methods) > 1 else None,
+        aids=evidence.aids(chosen),
+    )
 
 
-def _judge_across_folds(method: IntervalMethod, outputs: Outputs, actual: Vector, floor: float) -> IntervalReport:
-    """Coverage, width and Winkler score of each row under a calibration that left it out."""
-    scores = scores_of(method, outputs, actual, floor)
-    lower, upper = np.empty(len(actual)), np.empty(len(actual))
-    for others, fold in KFold(_FOLDS, shuffle=True, random_state=_SEED).split(actual):
-        score = Calibration(method, np.sort(scores[others]), floor).score(DEFAULT_LEVEL)
-        ends = bounds_from_score(method, outputs, score, floor)
-        lower[fold], upper[fold] = ends[0][fold], ends[1][fold]
-    return judge(actual, lower, upper, DEFAULT_LEVEL)
+def _possible(evidence: Evidence, interval: IntervalChoice) -> list[IntervalMethod]:
+    count = len(evidence.unseen().actual)
+    needed = math.ceil(residuals_needed(DEFAULT_LEVEL) * FOLDS / (FOLDS - 1))
+    if count < needed:
+        what = f"an interval of {DEFAULT_LEVEL:.0%}, calibrated and judged,"
+        raise TooFewCalibrationRows(what, needed=needed, count=count)
+    if interval == "auto":
+        return [method for method in IntervalMethod if evidence.rows_needed(method) <= count]
+    method = IntervalMethod(interval)
+    if (needed := evidence.rows_needed(method)) > count:
+        raise TooFewCalibrationRows(f"the interval {interval!r} of this model", needed=needed, count=count)
+    return [method]
+
+
+def _calibrate(method: IntervalMethod, sample: Sample) -> Calibration:
+    floor = 0.0
+    if method is IntervalMethod.NORMALIZED and sample.outputs.spread is not None:
+        # Where most spreads are nothing, any one width does for the rows without a spread.
+        floor = _FLOOR_SHARE * float(np.median(sample.outputs.spread)) or 1.0
+    return calibrate(method, sample.outputs, sample.actual, floor=floor)
+
+
+def _judge(evidence: Evidence, method: IntervalMethod) -> dict[float, _Bounds]:
+    """Intervals for each row from what was fitted and calibrated without its fold, at each level that rows allow."""
+    calibrations = [_calibrate(method, evidence.calibrating(method, fold)) for fold in range(FOLDS)]
+    judged = [evidence.judging(method, fold) for fold in range(FOLDS)]
+    fewest = min(len(calibration.scores) for calibration in calibrations)
+    actual = np.concatenate([sample.actual for sample in judged])
+    bounds = {}
+    for level in LEVELS:
+        if fewest >= residuals_needed(level):
+            ends = [c.bounds(sample.outputs, level) for c, sample in zip(calibrations, judged, strict=True)]
+            lower, upper = (np.concatenate(side) for side in zip(*ends, strict=True))
+            bounds[level] = _Bounds(lower, upper, actual)
+    return bounds
+
+
+def _judge_selection(unseen: Unseen, bounds: Mapping[IntervalMethod, Mapping[float, _Bounds]]) -> IntervalReport:
+    fold = np.sort(unseen.fold)
+    lower, upper = np.empty(len(fold)), np.empty(len(fold))
+    candidates = [found[DEFAULT_LEVEL] for found in bounds.values()]
+    for judged in range(FOLDS):
+        elsewhere = fold != judged
+        best = min(candidates, key=lambda found: found.report(DEFAULT_LEVEL, elsewhere).winkler)
+        lower[~elsewhere], upper[~elsewhere] = best.lower[~elsewhere], best.upper[~elsewhere]
+    return judge(candidates[0].actual, lower, upper, DEFAULT_LEVEL)

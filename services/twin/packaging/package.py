@@ -1,24 +1,36 @@
 """From a fitted estimator and its rows to a signed bundle, through the exactness gate."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 
 from services.twin.domain.applicability import TrainingRegion, learn_region
-from services.twin.domain.bundle_layout import CALIBRATION_FILE, REGION_ARRAYS, REGION_FILE
+from services.twin.domain.bundle_layout import (
+    CALIBRATION_FILE,
+    FALLBACK_ARRAYS,
+    FALLBACK_FILE,
+    REGION_ARRAYS,
+    REGION_FILE,
+)
+from services.twin.domain.fail_safe import FailSafe, FailSafePolicy
+from services.twin.domain.fallback import LinearSurrogate
+from services.twin.domain.live_settings import LiveSettings
 from services.twin.packaging.calibration import IntervalChoice, choose_interval
 from services.twin.packaging.card import training_card
 from services.twin.packaging.convert import convert
 from services.twin.packaging.errors import DataUnusable
-from services.twin.packaging.held_out import held_out_errors
+from services.twin.packaging.graph import ConvertedModel
+from services.twin.packaging.held_out import gather_evidence
 from services.twin.packaging.parity import check_parity
-from services.twin.packaging.reference import Matrix, Reference, Vector
+from services.twin.packaging.reference import Matrix, Reference
+from services.twin.packaging.slim import SlimBudget, slim_down
+from services.twin.packaging.surrogate import fit_surrogate
 from services.twin.packaging.training_data import TrainingData, read_data
 from shared.clock import rfc3339
 from shared.errors import JSON
@@ -73,23 +85,59 @@ def build_package(
     scaler: BaseEstimator | None,
     interval: IntervalChoice,
     calibration: Calibration,
+    selection: Mapping[str, JSON] | None = None,
     out: Path,
     key: SigningKey,
     now: datetime,
+    fail_safe: FailSafe | None = None,
+    live: LiveSettings | None = None,
+    slim: SlimBudget | None = None,
 ) -> BundleInfo:
     """Convert, prove, calibrate, sign and write; see `services.twin.library.package` for what the arguments mean."""
     names = [feature.name for feature in description.features]
     data = read_data(X, y, names)
     _check_order(estimator, names)
     reference = Reference(estimator, scaler)
-    converted = convert(estimator, scaler)
-    if converted.graph.input.shape != (None, len(names)):
-        raise DataUnusable(f"the estimator was fitted on {converted.graph.input.shape[1]} features, not {len(names)}")
-    session = OnnxSession(converted.data, converted.graph)
-    parity = check_parity(session, reference, data.rows, [feature.resolution for feature in description.features])
-    held_out = held_out_errors(reference, data.rows, data.target, _held_back(calibration, names))
-    chosen = choose_interval(held_out, interval)
+    # What cannot be converted is said at once, and not after minutes of refitting.
+    _check_width(convert(estimator, scaler, features=len(names)), names)
+    held_back = _held_back(calibration, names)
+    slimmed = None if slim is None else slim_down(reference, data, _rows_of(held_back), slim)
+    if slimmed is not None:
+        reference = slimmed.reference
+    evidence = gather_evidence(reference, data, held_back)
+    chosen = choose_interval(evidence, interval)
+    converted = convert(reference.estimator, reference.scaler, chosen.aids, features=len(names))
+    if slimmed is not None:
+        converted = slimmed.store(converted)
+    parity = check_parity(
+        OnnxSession(converted.data, converted.graph),
+        converted,
+        reference,
+        data.rows,
+        [feature.resolution for feature in description.features],
+        extra={output: Reference(model) for output, model in chosen.aids.items()},
+    )
     features = _with_training(description.features, data.rows)
+    fail_safe = fail_safe or FailSafe()
+    fallback = fit_surrogate(data, names) if fail_safe.policy is FailSafePolicy.FALLBACK else None
+    card = training_card(
+        reference=reference, data=data, evidence=evidence, interval=chosen, parity=parity, features=features
+    )
+    card["fail_safe"] = fail_safe.to_json()
+    files = {
+        converted.graph.file: converted.data,
+        CALIBRATION_FILE: pack_arrays({"scores": chosen.calibration.scores}),
+        REGION_FILE: pack_arrays(_fields(learn_region(data.rows), REGION_ARRAYS)),
+    }
+    if selection is not None:
+        card["selection"] = selection
+    if live is not None:
+        card["live"] = live.to_json()
+    if slimmed is not None:
+        card["slim"] = slimmed.card
+    if fallback is not None:
+        card["fallback"] = fallback.card
+        files[FALLBACK_FILE] = pack_arrays(_fields(fallback.surrogate, FALLBACK_ARRAYS))
     manifest = Manifest(
         kind=BundleKind.REGRESSOR,
         name=description.name,
@@ -98,16 +146,14 @@ def build_package(
         features=features,
         graph=converted.graph,
         target=description.target,
-        card=training_card(
-            reference=reference, data=data, held_out=held_out, interval=chosen, parity=parity, features=features
-        ),
+        card=card,
     )
-    files = {
-        converted.graph.file: converted.data,
-        CALIBRATION_FILE: pack_arrays({"scores": chosen.calibration.scores}),
-        REGION_FILE: pack_arrays(_region_arrays(learn_region(data.rows))),
-    }
     return write_bundle(out, manifest, files, key)
+
+
+def _check_width(converted: ConvertedModel, names: list[str]) -> None:
+    if converted.graph.input.shape != (None, len(names)):
+        raise DataUnusable(f"the estimator was fitted on {converted.graph.input.shape[1]} features, not {len(names)}")
 
 
 def _check_order(estimator: BaseEstimator, names: list[str]) -> None:
@@ -117,11 +163,8 @@ def _check_order(estimator: BaseEstimator, names: list[str]) -> None:
         raise DataUnusable("the features must be in the order in which the estimator was fitted", fitted=fitted)
 
 
-def _held_back(calibration: Calibration, names: list[str]) -> float | tuple[Matrix, Vector] | None:
-    if not isinstance(calibration, tuple):
-        return calibration
-    held_back: TrainingData = read_data(*calibration, names)
-    return held_back.rows, held_back.target
+def _held_back(calibration: Calibration, names: list[str]) -> float | TrainingData | None:
+    return read_data(*calibration, names) if isinstance(calibration, tuple) else calibration
 
 
 def _with_training(features: Sequence[Feature], rows: Matrix) -> tuple[Feature, ...]:
@@ -134,8 +177,12 @@ def _with_training(features: Sequence[Feature], rows: Matrix) -> tuple[Feature, 
     )
 
 
-def _region_arrays(region: TrainingRegion) -> dict[str, Vector]:
-    return {name: np.asarray(getattr(region, name), np.float64) for name in REGION_ARRAYS}
+def _rows_of(held_back: float | TrainingData | None) -> TrainingData | None:
+    return held_back if isinstance(held_back, TrainingData) else None
+
+
+def _fields(record: TrainingRegion | LinearSurrogate, names: Iterable[str]) -> dict[str, NDArray[np.float64]]:
+    return {name: np.asarray(getattr(record, name), np.float64) for name in names}
 
 
 def _plain(mapping: Mapping[str, JSON]) -> dict[str, JSON]:

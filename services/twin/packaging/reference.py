@@ -1,60 +1,89 @@
-"""The estimator as the reference: predictions in double, exactly as its owner would get them."""
+"""The model as the reference: predictions in double, exactly as its owner would get them."""
 
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, clone
+from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
+from sklearn.pipeline import Pipeline
 
-from services.twin.packaging.scaling import split_pipeline
+from services.twin.packaging import sources
+from services.twin.packaging.sources import Matrix, Vector
+from shared.errors import JSON
 
-Vector = NDArray[np.float64]
-Matrix = NDArray[np.float64]
+__all__ = ["Matrix", "Reference", "Vector"]
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A fitted estimator and the scaler that stands before it."""
+    """A fitted model and the scaler that stands before it.
 
-    estimator: BaseEstimator
-    scaler: BaseEstimator | None
+    Parameters
+    ----------
+    estimator
+        A regressor or pipeline with scikit-learn's interface, a booster of LightGBM or XGBoost, or a PyTorch module.
+    """
+
+    estimator: Any
+    scaler: BaseEstimator | None = None
+
+    @property
+    def final(self) -> Any:
+        """The regressor at the end of the pipeline."""
+        return sources.final_of(self.estimator)
+
+    @property
+    def can_refit(self) -> bool:
+        """Whether the same recipe can be fitted on other rows; not so for boosters and modules."""
+        return sources.can_refit(self.estimator)
+
+    def describe(self) -> dict[str, JSON]:
+        """`type`, `library` and `parameters` of the regressor, for the card."""
+        return sources.describe(self.estimator)
 
     def predict(self, rows: Matrix) -> Vector:
-        """Predict `(n, f)` rows as scikit-learn does; `(n,)`."""
-        return np.asarray(_quietly(self.estimator.predict, self._scaled(rows)), np.float64).reshape(-1)
+        """Predict `(n, f)` rows as the library itself does; `(n,)`."""
+        return sources.predict(self.estimator, self._scaled(rows))
+
+    @property
+    def is_forest(self) -> bool:
+        """Whether each tree's own prediction can be told apart."""
+        return type(self.final) in {RandomForestRegressor, ExtraTreesRegressor}
 
     def spread(self, rows: Matrix) -> Vector | None:
-        """Standard deviation over the trees, `(n,)`; `None` for an estimator without trees."""
-        trees = self.trees(rows)
-        if trees is None:
+        """Standard deviation over the trees of a forest, `(n,)`; `None` for any other model."""
+        if not self.is_forest:
             return None
-        spread: Vector = np.stack(list(trees)).std(axis=0)
+        spread: Vector = self.trees(rows).std(axis=1)
         return spread
 
-    def trees(self, rows: Matrix) -> Iterator[Vector] | None:
-        """What each tree predicts, one `(n,)` after the other; `None` for an estimator without trees."""
-        _, final = split_pipeline(self.estimator, self.scaler)
-        if not hasattr(final, "estimators_"):
-            return None
-        scaled = self._scaled(rows)
-        if final is not self.estimator:
-            scaled = _quietly(self.estimator[:-1].transform, scaled)
-        return (tree.predict(scaled) for tree in final.estimators_)
+    def trees(self, rows: Matrix) -> Matrix:
+        """What each tree predicts, `(n, t)`; only where `is_forest`."""
+        before = self._before_final(rows)
+        return np.stack([tree.predict(before) for tree in self.final.estimators_], axis=1)
+
+    def leaf_predictor(self) -> Callable[[Matrix], Vector] | None:
+        """Predicts what the leaves add up to in double, where the library adds them in float32; else `None`."""
+        predict = sources.leaf_predictor(self.final)
+        return None if predict is None else lambda rows: predict(self._before_final(rows))
 
     def refit(self, rows: Matrix, target: Vector) -> "Reference":
-        """The same recipe, fitted anew on these rows only, scaler included."""
+        """The same recipe, fitted anew on these rows only, scaler included; only where `can_refit`."""
         scaler = None if self.scaler is None else clone(self.scaler).fit(rows)
         scaled = rows if scaler is None else scaler.transform(rows)
-        return Reference(clone(self.estimator).fit(scaled, target), scaler)
+        recipe = sources.unwrap(self.estimator)
+        return Reference(clone(recipe).fit(sources.table(recipe, scaled), target), scaler)
 
     def _scaled(self, rows: Matrix) -> Matrix:
-        return rows if self.scaler is None else _quietly(self.scaler.transform, rows)
+        return rows if self.scaler is None else np.asarray(sources.quietly(self.scaler.transform, rows))
 
-
-def _quietly(method: Callable[[Matrix], Matrix], rows: Matrix) -> Matrix:
-    """Call a method that was fitted on a named table with a plain array, whose column order was checked before."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="X does not have valid feature names", category=UserWarning)
-        return method(rows)
+    def _before_final(self, rows: Matrix) -> Matrix:
+        """What the regressor at the end sees of these rows."""
+        scaled, model = self._scaled(rows), sources.unwrap(self.estimator)
+        while isinstance(model, Pipeline):
+            if len(model.steps) > 1:
+                scaled = np.asarray(sources.quietly(model[:-1].transform, sources.table(model, scaled)))
+            model = sources.unwrap(model.steps[-1][1])
+        return scaled

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from services.twin.packaging.errors import DataUnusable
 from services.twin.packaging.reference import Matrix, Vector
@@ -17,6 +17,10 @@ class TrainingData:
 
     rows: Matrix
     target: Vector
+
+    def part(self, indices: NDArray[np.int64]) -> "TrainingData":
+        """Some of the rows, in this order."""
+        return TrainingData(self.rows[indices], self.target[indices])
 
     def digest(self) -> str:
         """SHA-256 over shape and values, in hex: tells whether two packages saw the same data."""
