@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from starlette.types import ASGIApp
 
 from services.gateway.adapters.access_tokens import AccessTokens
+from services.gateway.adapters.alert_notifier import AlertNotifier
 from services.gateway.adapters.audit_queue import AuditQueue
 from services.gateway.adapters.background import running
 from services.gateway.adapters.documentation_assets import documentation_assets
@@ -29,9 +30,10 @@ from services.gateway.adapters.redis_gate import RedisCounter, RedisGate
 from services.gateway.adapters.sql_alerts import SqlAlerts
 from services.gateway.adapters.sql_audit import SqlAudit
 from services.gateway.adapters.sql_keys import SqlKeys
+from services.gateway.adapters.sql_notices import SqlNotices
 from services.gateway.adapters.sql_refresh import SqlRefresh
 from services.gateway.adapters.sql_users import SqlUsers
-from services.gateway.adapters.startup import signing_key
+from services.gateway.adapters.startup import notification_urls, signing_key
 from services.gateway.adapters.suite_documents import DocumentFetcher
 from services.gateway.adapters.tables import HISTORY, SCRIPTS
 from services.gateway.domain.access import AccessTable, Service
@@ -45,6 +47,7 @@ from services.gateway.domain.documents import DocumentationAssets, SuiteDocument
 from services.gateway.domain.doorman import Doorman
 from services.gateway.domain.jobs import JobDesk
 from services.gateway.domain.key_administration import KeyAdministration
+from services.gateway.domain.notifications import NotificationPolicy
 from services.gateway.domain.rate_limit import Limit
 from services.gateway.domain.routes_table import suite_routes
 from services.gateway.domain.sessions import Lifetimes, Sessions
@@ -53,7 +56,7 @@ from services.gateway.routes import alerts, audit, documentation, jobs, keys, ke
 from services.gateway.routes.door import Door, Observers, ProxyRules
 from services.gateway.settings import GatewaySettings
 from shared.clock import Clock, SystemClock
-from shared.contracts.alert import Alert
+from shared.contracts.alert import Alert, Severity
 from shared.database import current_tables, open_engine
 from shared.errors import JSON
 from shared.events import ALERTS, BLOCK_S, EventConsumer
@@ -62,6 +65,7 @@ from shared.http.metrics import ServiceMetrics
 from shared.http.server import run_service
 from shared.internal_token import InternalTokenSigner
 from shared.jobs.store import JobStore
+from shared.notify import open_destinations
 from shared.redis_client import async_client, async_waiting_client
 from shared.startup import run_checks
 
@@ -85,12 +89,13 @@ _CLEAN_UP_EVERY_S = 3600.0
 class _Stores:
     """The gateway's tables, each behind its adapter."""
 
-    def __init__(self, engine: Engine, clock: Clock) -> None:
+    def __init__(self, engine: Engine, clock: Clock, policy: NotificationPolicy | None) -> None:
         self.users = SqlUsers(engine)
         self.keys = SqlKeys(engine)
         self.refresh = SqlRefresh(engine)
         self.audit = SqlAudit(engine)
-        self.alerts = SqlAlerts(engine)
+        self.alerts = SqlAlerts(engine, clock, policy)
+        self.notices = SqlNotices(engine)
         self.jobs = StoredJobs(JobStore(engine, clock))
 
 
@@ -105,7 +110,8 @@ class _Gateway:
         redis_url = settings.redis_url.get_secret_value()
         self.redis: Redis = async_client(redis_url)
         self.waiting_redis: Redis = async_waiting_client(redis_url, wait_s=BLOCK_S)
-        self.stores = _Stores(engine, self.clock)
+        self.destinations = open_destinations(_notify_urls(settings))
+        self.stores = _Stores(engine, self.clock, _policy(settings) if self.destinations else None)
         self.transport = open_transport()
         self.table: AccessTable = suite_routes()
         self.upstreams: Mapping[Service, Upstream] = upstreams(
@@ -207,12 +213,14 @@ class _Gateway:
             consumer=f"{socket.gethostname()}-{self.settings.port}",
             handle=self._take_alert,
         )
-        work = {
+        work: dict[str, Callable[[], Awaitable[None]]] = {
             "alerts": consumer.run,
             "documents": DocumentFetcher(self.transport, self.upstreams, self.document).run,
             "key_uses": self.key_uses.run,
             "clean_up": self._clean_up,
         }
+        if self.destinations:
+            work["notifications"] = self._notifier().run
         try:
             async with running(work):
                 yield
@@ -263,6 +271,15 @@ class _Gateway:
             failures=LocalLimits(_REFUSED_CREDENTIALS, self.clock),
         )
 
+    def _notifier(self) -> AlertNotifier:
+        return AlertNotifier(
+            notices=self.stores.notices,
+            destinations=self.destinations,
+            give_up_after_s=self.settings.notify_give_up_s,
+            clock=self.clock,
+            metrics=self.metrics.registry,
+        )
+
     async def _take_alert(self, payload: Mapping[str, JSON]) -> None:
         await self.stores.alerts.take([Alert.from_json(payload)])
 
@@ -279,13 +296,14 @@ def create_app(settings: GatewaySettings) -> ServiceApp:
     Raises
     ------
     CannotStart
-        With everything that is wrong with the keys and the database.
+        With everything that is wrong with the keys, the notification URLs and the database.
     """
     engine = open_engine(settings.database_url.get_secret_value())
     run_checks(
         [
             signing_key(settings.access_key_file, "the key that signs access tokens"),
             signing_key(settings.identity_private_key_file, "the key that vouches for callers"),
+            notification_urls(_notify_urls(settings)),
             current_tables(engine, HISTORY, SCRIPTS),
         ]
     )
@@ -304,6 +322,14 @@ def create_app(settings: GatewaySettings) -> ServiceApp:
     gateway.document.describe_gateway(app.api.openapi)
     app.api.openapi = gateway.document.merged  # type: ignore[method-assign] # FastAPI's documented way to extend it
     return app
+
+
+def _notify_urls(settings: GatewaySettings) -> list[str]:
+    return [url.get_secret_value() for url in settings.notify_urls]
+
+
+def _policy(settings: GatewaySettings) -> NotificationPolicy:
+    return NotificationPolicy(Severity(settings.notify_minimum_severity), repeat_after_s=settings.notify_repeat_s)
 
 
 def _login_limits(settings: GatewaySettings) -> LoginLimits:

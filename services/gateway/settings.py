@@ -2,9 +2,9 @@
 
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, SecretStr, model_validator
 
 from shared.settings import ServiceSettings
 
@@ -60,6 +60,18 @@ class GatewaySettings(ServiceSettings):
     connect_timeout_s: float = Field(1.0, gt=0, description="longest wait for a connection to a service")
     upstream_timeout_s: float = Field(35.0, gt=0, description="longest wait for the next bytes of a service's answer")
     upload_timeout_s: float = Field(900.0, gt=0, description="longest time from the start of an upload to its answer")
+    notify_urls: tuple[SecretStr, ...] = Field(
+        (), description="where people are told of alerts: apprise URLs such as slack://…, mailtos://…, pagerduty://…"
+    )
+    notify_minimum_severity: Literal["info", "warning", "critical"] = Field(
+        "warning", description="alerts below it stay on the list"
+    )
+    notify_repeat_s: float = Field(
+        3600.0, ge=0, description="people are told again of what persists after this time, or when it becomes worse"
+    )
+    notify_give_up_s: float = Field(
+        24 * 3600.0, gt=0, description="a message that cannot be delivered for so long is dropped and counted"
+    )
 
     @model_validator(mode="before")
     @classmethod

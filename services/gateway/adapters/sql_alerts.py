@@ -3,26 +3,35 @@
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any
 
 from anyio import to_thread
-from sqlalchemy import Connection, Engine, Row, insert, or_, select, tuple_, update
+from sqlalchemy import Connection, Engine, insert, or_, select, tuple_, update
 from sqlalchemy.sql.elements import ColumnElement
 
-from services.gateway.adapters.moments import from_ms, optional_from_ms, to_ms
+from services.gateway.adapters.alert_rows import stored_alert
+from services.gateway.adapters.moments import to_ms
+from services.gateway.adapters.sql_notices import want_notice
 from services.gateway.adapters.tables import alerts
 from services.gateway.domain.alerts import AlertFilter, AlertState, StoredAlert
 from services.gateway.domain.errors import AlertMissing, InvalidQuery
+from services.gateway.domain.notifications import NotificationPolicy
 from services.gateway.domain.pages import Page, read_cursor, write_cursor
-from shared.contracts.alert import Alert, Severity
+from shared.clock import Clock
+from shared.contracts.alert import Alert
 from shared.database import read, write
 
 
 class SqlAlerts:
-    """Implements `alerts.AlertStore`."""
+    """Implements `alerts.AlertStore`.
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    Parameters
+    ----------
+    policy
+        Which alerts people are told about; `None` where they are told about none.
+    """
+
+    def __init__(self, engine: Engine, clock: Clock, policy: NotificationPolicy | None) -> None:
+        self._engine, self._clock, self._policy = engine, clock, policy
 
     async def get(self, alert_id: str) -> StoredAlert:
         return await to_thread.run_sync(self._get, alert_id)
@@ -56,7 +65,7 @@ class SqlAlerts:
             rows = connection.execute(query).all()
         last = rows[limit - 1] if len(rows) > limit else None
         return Page(
-            tuple(map(_stored, rows[:limit])),
+            tuple(map(stored_alert, rows[:limit])),
             None if last is None else write_cursor(f"{last.occurred_at_ms} {last.alert_id}"),
         )
 
@@ -65,20 +74,28 @@ class SqlAlerts:
             connection.execute(
                 update(alerts)
                 .where(alerts.c.alert_id == alert_id, alerts.c.state == AlertState.OPEN.value)
-                .values(state=AlertState.ACKNOWLEDGED.value, acknowledged_by=by, acknowledged_at_ms=to_ms(now))
+                .values(
+                    state=AlertState.ACKNOWLEDGED.value,
+                    acknowledged_by=by,
+                    acknowledged_at_ms=to_ms(now),
+                    # Somebody knows: what was not delivered by now need not be.
+                    notify_due_at_ms=None,
+                )
             )
             return _find(connection, alert_id)
 
     def _take(self, new: Sequence[Alert]) -> None:
         with write(self._engine) as connection:
             for alert in new:
-                _put(connection, alert)
+                if _put(connection, alert) and self._policy is not None:
+                    want_notice(connection, alert, self._policy, now=self._clock.now())
 
 
-def _put(connection: Connection, alert: Alert) -> None:
+def _put(connection: Connection, alert: Alert) -> bool:
+    """Put an alert on the list; says whether it was new, as a message may be delivered twice."""
     known = select(alerts.c.alert_id).where(or_(alerts.c.alert_id == alert.id, alerts.c.last_alert_id == alert.id))
     if connection.execute(known).first() is not None:
-        return
+        return False
     newest = {
         "severity": alert.severity.value,
         "message": alert.message,
@@ -106,6 +123,7 @@ def _put(connection: Connection, alert: Alert) -> None:
                 **newest,
             )
         )
+    return True
 
 
 def _below(root: str) -> ColumnElement[bool]:
@@ -126,26 +144,4 @@ def _find(connection: Connection, alert_id: str) -> StoredAlert:
     row = connection.execute(select(alerts).where(alerts.c.alert_id == alert_id)).one_or_none()
     if row is None:
         raise AlertMissing(alert_id)
-    return _stored(row)
-
-
-def _stored(row: Row[Any]) -> StoredAlert:
-    return StoredAlert(
-        alert=Alert(
-            id=row.alert_id,
-            source=row.source,
-            kind=row.kind,
-            severity=Severity(row.severity),
-            asset=row.asset,
-            subject=row.subject,
-            message=row.message,
-            occurred_at=from_ms(row.occurred_at_ms),
-            dedup_key=row.dedup_key,
-            facts=row.facts,
-        ),
-        state=AlertState(row.state),
-        occurrences=row.occurrences,
-        last_occurred_at=from_ms(row.last_occurred_at_ms),
-        acknowledged_by=row.acknowledged_by,
-        acknowledged_at=optional_from_ms(row.acknowledged_at_ms),
-    )
+    return stored_alert(row)

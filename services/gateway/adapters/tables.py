@@ -128,8 +128,17 @@ alerts = Table(
     Column("last_alert_id", String(100), nullable=False),
     Column("acknowledged_by", String(64)),
     Column("acknowledged_at_ms", BigInteger),
+    # When people are to be told, or told again after a delivery that failed; empty where there is nothing to tell.
+    Column("notify_due_at_ms", BigInteger),
+    Column("notify_wanted_at_ms", BigInteger),
+    Column("notify_attempts", Integer, nullable=False, server_default="0"),
+    # Destinations that have it already, while others do not.
+    Column("notify_reached", JSON),
+    Column("notified_at_ms", BigInteger),
+    Column("notified_severity", String(16)),
     Index("ix_alerts_dedup_key", "dedup_key", "state"),
     Index("ix_alerts_occurred_at_ms", "occurred_at_ms", "alert_id"),
+    Index("ix_alerts_notify_due_at_ms", "notify_due_at_ms"),
 )
 
 

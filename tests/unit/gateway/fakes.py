@@ -1,4 +1,3 @@
-# ruff: noqa: ARG002  (the signatures are those of the protocols)
 """Stand-ins for what the gateway's use cases need: they keep what they are given, and can be told to fail."""
 
 from collections.abc import Iterable

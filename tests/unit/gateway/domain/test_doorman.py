@@ -40,7 +40,7 @@ ADDRESS = "192.0.2.1"
 
 
 class AwayUsers(FakeUsers):
-    async def get(self, username: str) -> User:  # noqa: ARG002
+    async def get(self, username: str) -> User:
         raise RedisAway
 
 
