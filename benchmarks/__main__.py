@@ -5,7 +5,7 @@ import sys
 
 from benchmarks.pairs import pin_to_one_core
 
-NAMES = ("twin_predict", "sqlite_writers", "anomaly_skab", "planner_search")
+NAMES = ("twin_predict", "twin_drift", "sqlite_writers", "anomaly_skab", "planner_search")
 
 
 def main() -> None:

@@ -161,7 +161,8 @@ def _bundle(data: YieldData, folder: Path) -> Path:
     ]
     return package(
         forest, data.rows, data.target,
-        name="yield", version="1", features=features, target={"name": "yield"}, out=folder / "bundle", scaler=scaler,
+        name="yield", version="1", features=features, target={"name": "yield"},
+        out=folder / "bundle", scaler=scaler, interval="normalized",
     )  # fmt: skip
 
 

@@ -27,8 +27,14 @@ from futago.job import Job
 if TYPE_CHECKING:
     from services.anomaly.library import Detector
     from services.twin.library import Twin, package
+    from services.twin.library import train as train_twin
 
-_ENGINES = {"Detector": "anomaly", "Twin": "twin", "package": "twin"}
+_ENGINES = {
+    "Detector": ("anomaly", "Detector"),
+    "Twin": ("twin", "Twin"),
+    "package": ("twin", "package"),
+    "train_twin": ("twin", "train"),
+}
 
 __all__ = [
     "AuthenticationError",
@@ -49,6 +55,7 @@ __all__ = [
     "UnexpectedAnswer",
     "WaitTimeout",
     "package",
+    "train_twin",
 ]
 
 
@@ -56,4 +63,5 @@ def __getattr__(name: str) -> Any:
     """Load an engine's facade when it is first asked for."""
     if name not in _ENGINES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"services.{_ENGINES[name]}.library"), name)
+    service, attribute = _ENGINES[name]
+    return getattr(import_module(f"services.{service}.library"), attribute)

@@ -10,6 +10,8 @@ from typing import Annotated
 
 import typer
 
+from futago.commands import models, package, plan, trust, twin
+from futago.commands.options import DEFAULT_HOME, HomeOption
 from futago.demo.errors import DemoError
 from futago.errors import FutagoError
 from futago.launcher.errors import LaunchError
@@ -22,14 +24,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-HomeOption = Annotated[
-    Path, typer.Option("--home", envvar="FUTAGO_HOME", help="Folder with everything the suite keeps.")
-]
 HostOption = Annotated[str, typer.Option("--host", envvar="FUTAGO_HOST", help="Address the gateway listens on.")]
 PortOption = Annotated[
     int, typer.Option("--port", envvar="FUTAGO_PORT", min=1, max=65535, help="Port the gateway listens on.")
 ]
-DEFAULT_HOME = Path("var")
+
+app.add_typer(models.app)
+app.add_typer(package.app)
+app.add_typer(plan.app)
+app.add_typer(trust.app, name="trust")
+app.add_typer(twin.app)
 
 
 def main() -> None:

@@ -7,24 +7,22 @@ from ipaddress import ip_address
 from pathlib import Path
 from types import TracebackType
 from typing import Self, cast
-from urllib.parse import quote
 
 import httpx
 
-from futago.answers import Batch, DetectorScore, Prediction
-from futago.bundle import read_bundle
-from futago.connection import Connection
+from futago.answers import DetectorScore
+from futago.connection import PAGE_LIMIT, Connection, path_part
 from futago.credentials import Credentials
 from futago.errors import InvalidInput
+from futago.experiment_calls import ExperimentCalls
 from futago.job import Job
+from futago.twin_calls import TwinCalls
 from futago.waiting import wait_for_result
 from futago.wire import JsonObject
 from shared.clock import SystemClock
 
-PAGE_LIMIT = 200
 
-
-class Client:
+class Client(TwinCalls, ExperimentCalls):
     """One caller's view of the suite, through its gateway.
 
     Nothing is sent before the first call; tokens are fetched and renewed as needed. Calls that do no harm when they
@@ -114,74 +112,15 @@ class Client:
         """Who the suite takes the caller for: user, role, scopes."""
         return self._api.get("/api/v1/auth/me")
 
-    # --- twin ---
-
-    def predict(
-        self,
-        inputs: Mapping[str, object],
-        model: str | None = None,
-        asset: str | None = None,
-        level: float | None = None,
-    ) -> Prediction:
-        """Predict one value with its interval.
-
-        Parameters
-        ----------
-        inputs
-            Value of each feature of the model, in the unit its card names.
-        model
-            Left out, the suite's default model.
-        level
-            Probability of the interval, in (0, 1).
-
-        Raises
-        ------
-        InvalidInput
-            With one fault for each feature that is missing, unknown or out of range.
-        """
-        params = {"model": model, "asset": asset, "level": level}
-        return cast("Prediction", self._api.ask("/api/v1/twin/predict", inputs, params))
-
-    def batch(self, inputs: Sequence[Mapping[str, object]], model: str | None = None) -> Batch:
-        """Predict many values at once, in order; an input that is wrong fails alone.
-
-        Raises
-        ------
-        TooLarge
-            If there are more inputs than the suite takes in one call (100 unless set otherwise).
-        """
-        return cast("Batch", self._api.ask("/api/v1/twin/batch", {"inputs": inputs}, {"model": model}))
-
-    def batch_predict(self, inputs: Sequence[Mapping[str, object]]) -> Batch:
-        """`batch` under the name that clients of the original specification call it by."""
-        return self.batch(inputs)
-
-    def models(self) -> list[JsonObject]:
-        """The cards of all published models."""
-        return self._list("/api/v1/twin/models")
-
-    def model(self, name: str) -> JsonObject:
-        """The card of one model: features with units and ranges, metrics, interval, versions."""
-        return self._api.get(f"/api/v1/twin/models/{_part(name)}")
-
-    def publish(self, bundle: Path | str) -> JsonObject:
-        """Send a model bundle: a folder made by packaging, or a zip of one."""
-        name, content = read_bundle(Path(bundle))
-        return self._api.upload("/api/v1/twin/models", "bundle", name, content)
-
-    def activate(self, name: str, version: str) -> JsonObject:
-        """Serve this version of a model from now on."""
-        return self._api.command(f"/api/v1/twin/models/{_part(name)}/activate", {"version": version})
-
     # --- anomaly ---
 
     def detectors(self) -> list[JsonObject]:
         """The cards of all detectors."""
-        return self._list("/api/v1/anomaly/detectors")
+        return self._api.items("/api/v1/anomaly/detectors")
 
     def detector(self, name: str) -> JsonObject:
         """The card of one detector: kind, columns, threshold and where it comes from, metrics."""
-        return self._api.get(f"/api/v1/anomaly/detectors/{_part(name)}")
+        return self._api.get(f"/api/v1/anomaly/detectors/{path_part(name)}")
 
     def train_detector(
         self,
@@ -241,7 +180,7 @@ class Client:
         optional = {"timestamps": timestamps, "context": context}
         body: JsonObject = {"columns": columns, "rows": rows}
         body |= {field: value for field, value in optional.items() if value is not None}
-        path = f"/api/v1/anomaly/detectors/{_part(name)}/score"
+        path = f"/api/v1/anomaly/detectors/{path_part(name)}/score"
         return cast("DetectorScore", self._api.ask(path, body, {"asset": asset}))
 
     # --- planner ---
@@ -262,13 +201,13 @@ class Client:
 
     def get_plan(self, plan_id: str) -> JsonObject:
         """A plan with its score by rule, bound and gap."""
-        return self._api.get(f"/api/v1/planner/plans/{_part(plan_id)}")
+        return self._api.get(f"/api/v1/planner/plans/{path_part(plan_id)}")
 
     def explanation(
         self, plan_id: str, *, device: str | None = None, rule: str | None = None, month: str | None = None
     ) -> JsonObject:
         """Every reason for the points of a plan, or those of one device, rule or month."""
-        path = f"/api/v1/planner/plans/{_part(plan_id)}/explanation"
+        path = f"/api/v1/planner/plans/{path_part(plan_id)}/explanation"
         return self._api.get(path, {"device": device, "rule": rule, "month": month})
 
     def score_plan(self, problem: Mapping[str, object], plan: Mapping[str, object]) -> JsonObject:
@@ -279,11 +218,11 @@ class Client:
 
     def job(self, job_id: str) -> Job:
         """One look at a job."""
-        return Job.of(self._api.get(f"/api/v1/jobs/{_part(job_id)}"))
+        return Job.of(self._api.get(f"/api/v1/jobs/{path_part(job_id)}"))
 
     def jobs(self, limit: int = PAGE_LIMIT) -> list[Job]:
         """The newest jobs."""
-        return [Job.of(item) for item in self._list("/api/v1/jobs", limit)]
+        return [Job.of(item) for item in self._api.items("/api/v1/jobs", limit)]
 
     def wait(self, job: Job | str, timeout_s: float = 600.0, on_progress: Callable[[Job], None] | None = None) -> Job:
         """Wait until a job has ended well.
@@ -315,31 +254,19 @@ class Client:
     def cancel(self, job: Job | str) -> Job:
         """Ask for a job to be stopped."""
         job_id = job.id if isinstance(job, Job) else job
-        return Job.of(self._api.command(f"/api/v1/jobs/{_part(job_id)}/cancel"))
+        return Job.of(self._api.command(f"/api/v1/jobs/{path_part(job_id)}/cancel"))
 
     def alerts(self, limit: int = PAGE_LIMIT) -> list[JsonObject]:
         """The newest alerts of the whole suite."""
-        return self._list("/api/v1/alerts", limit)
+        return self._api.items("/api/v1/alerts", limit)
 
     def acknowledge(self, alert_id: str) -> JsonObject:
         """Say that a person has seen an alert."""
-        return self._api.command(f"/api/v1/alerts/{_part(alert_id)}/acknowledge")
+        return self._api.command(f"/api/v1/alerts/{path_part(alert_id)}/acknowledge")
 
     def _submit(self, path: str, body: Mapping[str, object], idempotency_key: str | None) -> Job:
         # Made here when the caller has none, so that a repeated post after a lost answer cannot start a second job.
         return Job.of(self._api.submit(path, body, idempotency_key=idempotency_key or uuid.uuid4().hex))
-
-    def _list(self, path: str, limit: int | None = None) -> list[JsonObject]:
-        items: list[JsonObject] = []
-        cursor: str | None = None
-        while limit is None or len(items) < limit:
-            page = PAGE_LIMIT if limit is None else min(PAGE_LIMIT, limit - len(items))
-            answer = self._api.get(path, {"limit": page, "cursor": cursor})
-            items += answer.get("items", [])
-            cursor = answer.get("next_cursor")
-            if cursor is None:
-                break
-        return items
 
 
 def _caller(
@@ -364,7 +291,3 @@ def _is_loopback(url: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _part(name: str) -> str:
-    return quote(name, safe="")

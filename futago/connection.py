@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
+from urllib.parse import quote
 
 import httpx
 
@@ -20,6 +21,8 @@ from shared.clock import Clock
 LONGEST_WAIT_S = 30.0
 """Asked to wait longer than this, a call gives up and says so: nobody expects a function to sleep for minutes."""
 FIRST_WAIT_S = 0.25
+PAGE_LIMIT = 200
+"""The longest page of a list that the suite gives."""
 REFRESH_AHEAD_S = 30.0
 """A token this close to its end is renewed before it is used."""
 
@@ -72,6 +75,27 @@ class Connection:
     def command(self, path: str, body: object | None = None) -> JsonObject:
         """Post something that is sent once: no second try after it may have arrived."""
         return self._object(self.call("POST", path, body=body, repeatable=False))
+
+    def put(self, path: str, body: object) -> JsonObject:
+        """Replace something; sent twice, it is the same."""
+        return self._object(self.call("PUT", path, body=body))
+
+    def delete(self, path: str) -> None:
+        """Take something away; a second try would find it gone."""
+        self.call("DELETE", path, repeatable=False)
+
+    def items(self, path: str, limit: int | None = None) -> list[JsonObject]:
+        """A list, page by page, to its end or up to `limit` items."""
+        found: list[JsonObject] = []
+        cursor: str | None = None
+        while limit is None or len(found) < limit:
+            page = PAGE_LIMIT if limit is None else min(PAGE_LIMIT, limit - len(found))
+            answer = self.get(path, {"limit": page, "cursor": cursor})
+            found += answer.get("items", [])
+            cursor = answer.get("next_cursor")
+            if cursor is None:
+                break
+        return found
 
     def submit(self, path: str, body: object, *, idempotency_key: str) -> JsonObject:
         """Post a job; however often it has to be sent, there will be one."""
@@ -216,6 +240,11 @@ class Connection:
     @staticmethod
     def _object(response: httpx.Response) -> JsonObject:
         return decode_object(response.content) if response.content else {}
+
+
+def path_part(name: str) -> str:
+    """A name as one part of a path, whatever is in it."""
+    return quote(name, safe="")
 
 
 def _reason(error: httpx.HTTPError) -> str:

@@ -1,56 +1,67 @@
-"""Sends an alert when a prediction leaves its range; never keeps a prediction waiting, never fails one."""
+"""Sends an alert when a prediction breaks its rules; never keeps a prediction waiting, never fails one."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from uuid import uuid4
 
 from prometheus_client import CollectorRegistry, Counter
-from redis.asyncio import Redis
 
-from services.twin.domain.alert_rules import CoolDown, range_alert
+from services.twin.domain.alert_messages import make_alert
 from services.twin.domain.alerting import RuleBook
+from services.twin.domain.excursions import Excursions
 from services.twin.domain.prediction import Prediction
-from services.twin.domain.predictor import Requester
+from services.twin.domain.serving import Answer, Requester
 from shared.clock import Clock
 from shared.contracts.alert import Alert
 from shared.errors import JSON, AppError
-from shared.events import publish_alert
 from shared.log import get_logger
 
 log = get_logger(__name__)
 
 
 class AlertSender:
-    """Implements `predictor.PredictionWatch`."""
+    """Implements `serving.PredictionWatch`.
 
-    def __init__(self, redis: Redis, rules: RuleBook, clock: Clock, metrics: CollectorRegistry) -> None:
-        self._redis, self._rules, self._clock = redis, rules, clock
-        self._cool_down = CoolDown()
+    Parameters
+    ----------
+    publish
+        Hands an alert on; may raise an `AppError`.
+    """
+
+    def __init__(
+        self,
+        publish: Callable[[Alert], Awaitable[object]],
+        rules: RuleBook,
+        clock: Clock,
+        metrics: CollectorRegistry,
+    ) -> None:
+        self._publish, self._rules, self._clock = publish, rules, clock
+        self._excursions = Excursions()
         self._sending: set[asyncio.Task[None]] = set()
         self._sent = Counter(
             "futago_twin_alerts", "Alerts raised by predictions", ("model", "outcome"), registry=metrics
         )
 
-    def seen(self, prediction: Prediction, inputs: Mapping[str, JSON], requester: Requester) -> None:
+    def seen(self, answer: Answer[Prediction], inputs: Mapping[str, JSON], requester: Requester) -> None:
         """Look at a prediction; an alert goes out in the background."""
+        prediction = answer.content
         rules = self._rules.rules_of(prediction.model)
-        if rules is None or rules.allows(prediction.prediction):
+        if rules is None:
             return
-        key = (prediction.model, requester.asset)
-        if not self._cool_down.passed(key, now_s=self._clock.monotonic_s(), cooldown_s=rules.cooldown_s):
-            return
-        alert = range_alert(
-            rules,
-            prediction,
-            alert_id=uuid4().hex,
-            occurred_at=self._clock.now(),
-            asset=requester.asset,
-            user=requester.user,
-            inputs=inputs,
-        )
-        task = asyncio.create_task(self._send(alert))
-        self._sending.add(task)
-        task.add_done_callback(self._sending.discard)
+        at_s, now_s = answer.answered_at.timestamp(), self._clock.monotonic_s()
+        for signal in self._excursions.follow(rules, prediction, requester.asset, at_s=at_s, now_s=now_s):
+            alert = make_alert(
+                signal,
+                rules,
+                prediction,
+                alert_id=uuid4().hex,
+                occurred_at=answer.answered_at,
+                requester=requester,
+                inputs=inputs,
+            )
+            task = asyncio.create_task(self._send(alert))
+            self._sending.add(task)
+            task.add_done_callback(self._sending.discard)
 
     async def close(self) -> None:
         """Wait for the alerts that are on their way; Redis answers or times out within a moment."""
@@ -58,7 +69,7 @@ class AlertSender:
 
     async def _send(self, alert: Alert) -> None:
         try:
-            await publish_alert(self._redis, alert)
+            await self._publish(alert)
         except AppError as error:
             self._sent.labels(alert.subject, "failed").inc()
             log.warning("alert_not_sent", model=alert.subject, asset=alert.asset, code=error.code, alert=alert.message)

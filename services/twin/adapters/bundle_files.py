@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -26,6 +27,25 @@ class VersionUnusable(AppError):
     kind, code = Kind.UNAVAILABLE, "twin.version_unusable"
 
 
+@dataclass(frozen=True, slots=True)
+class AcceptedBundle:
+    """An uploaded zip that was checked, and the model in it."""
+
+    model: ServedModel
+    archive: Path
+    store: Store
+
+    def keep(self) -> str:
+        """Put the zip into the store, if it is not there; returns its digest.
+
+        Raises
+        ------
+        StoreUnavailable
+            If it cannot be kept.
+        """
+        return self.store.put_file(_PREFIX, self.archive)
+
+
 class BundleFiles:
     """Keeps uploaded bundles and loads models from them.
 
@@ -39,22 +59,21 @@ class BundleFiles:
         self._store, self._trust = store, trust
         self._archives, self._folders = cache_dir / "twin" / "archives", cache_dir / "twin" / "bundles"
 
-    def accept(self, upload: BinaryIO) -> tuple[ServedModel, str]:
-        """Check and load an uploaded zip, then keep it; returns the model and the digest of the zip.
+    @contextmanager
+    def accepted(self, upload: BinaryIO) -> Iterator["AcceptedBundle"]:
+        """Check and load an uploaded zip, which can be kept as long as this lasts.
 
         Raises
         ------
         BundleUnsigned, BundleUntrustedKey, BundleAltered, BundleMalformed, BundleTooLarge
             If the bundle is not what a trusted key signed, or cannot be loaded.
-        StoreUnavailable
-            If it cannot be kept.
         """
         with self._scratch() as scratch:
             archive = scratch / "upload.zip"
             with archive.open("wb") as file:
                 shutil.copyfileobj(upload, file, _COPY_CHUNK_BYTES)
             model = load_model(open_bundle(unpack(archive, scratch / "bundle"), self._trust))
-            return model, self._store.put_file(_PREFIX, archive)
+            yield AcceptedBundle(model, archive, self._store)
 
     def load(self, archive_digest: str) -> ServedModel:
         """Load a model that was accepted before, on this replica or another.
@@ -71,6 +90,17 @@ class BundleFiles:
         except (BundleUntrustedKey, BundleAltered, BundleMalformed, BundleTooLarge) as error:
             message = f"a published bundle cannot be served: {error.message}"
             raise VersionUnusable(message, archive_digest=archive_digest, reason=error.code) from error
+
+    def forget(self, archive_digest: str) -> None:
+        """Take a zip out of the store, and what was unpacked of it here.
+
+        Raises
+        ------
+        StoreUnavailable
+            If the store cannot be reached.
+        """
+        self._store.delete(_PREFIX, archive_digest)
+        shutil.rmtree(self._folders / archive_digest, ignore_errors=True)
 
     def _load(self, archive_digest: str) -> ServedModel:
         folder = self._folders / archive_digest

@@ -1,6 +1,7 @@
 """Publishing, activating and withdrawing versions: the database, the store and this replica in step."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from typing import BinaryIO
 
@@ -12,7 +13,7 @@ from services.twin.adapters.onnx_model import ServedModel, model_card
 from services.twin.adapters.sql_alert_rules import SqlAlertRules
 from services.twin.adapters.sql_registry import Release, SqlRegistry
 from services.twin.domain.alert_rules import AlertRules
-from services.twin.domain.registry import ModelBuiltIn, ModelEntry, ModelMissing, ModelPage, ModelVersion, VersionState
+from services.twin.domain.registry import ModelEntry, ModelMissing, ModelPage, ModelVersion, VersionState
 from shared.clock import Clock
 from shared.errors import JSON
 from shared.log import get_logger
@@ -32,23 +33,17 @@ class BundleRegistry:
         self._checker = CapacityLimiter(1)
 
     async def publish(self, archive: BinaryIO, *, user: str) -> ModelVersion:
-        model, archive_digest = await to_thread.run_sync(self._files.accept, archive, limiter=self._checker)
-        release = Release(
-            model=model.name,
-            version=model.version,
-            digest=model.digest,
-            archive_digest=archive_digest,
-            size_bytes=model.size_bytes,
-            card=_published_card(model),
-        )
-        published = await to_thread.run_sync(partial(self._sql.publish, release, user=user, now=self._clock.now()))
+        call = partial(self._publish, archive, user=user, now=self._clock.now())
+        model, archive_digest, published = await to_thread.run_sync(call, limiter=self._checker)
         self._catalogue.keep(archive_digest, model)
         await self._catalogue.refresh()
         log.info("version_published", model=model.name, version=model.version, digest=model.digest, user=user)
         return published
 
-    async def activate(self, model: str, version: str) -> ModelVersion:
-        self._check_not_built_in(model)
+    async def activate(self, model: str, version: str | None) -> ModelVersion:
+        self._catalogue.refuse_built_in(model)
+        if version is None:
+            version = await to_thread.run_sync(self._sql.previous_version, model)
         # First loaded, then switched: a version that can no longer be served must not take the model down.
         await self._catalogue.load(await to_thread.run_sync(self._sql.archive_digest, model, version))
         activated = await to_thread.run_sync(self._sql.activate, model, version)
@@ -57,7 +52,7 @@ class BundleRegistry:
         return activated
 
     async def withdraw(self, model: str, version: str) -> None:
-        self._check_not_built_in(model)
+        self._catalogue.refuse_built_in(model)
         await to_thread.run_sync(partial(self._sql.withdraw, model, version, now=self._clock.now()))
         await self._catalogue.refresh()
         log.info("version_withdrawn", model=model, version=version)
@@ -65,10 +60,13 @@ class BundleRegistry:
     async def page(self, *, limit: int, cursor: str | None) -> ModelPage:
         page = await to_thread.run_sync(partial(self._sql.page, limit=limit, cursor=cursor))
         built_in = self._built_in()
-        # It joins the first page: there is one at most, and a name that the registry has too is the registry's.
-        if built_in is None or cursor is not None or self._catalogue.is_published(built_in.model):
+        # It comes last, since databases order names each in its own way; a name that the registry has too is its.
+        full = page.next_cursor is not None
+        if built_in is None or full or self._catalogue.is_published(built_in.model):
             return page
-        return ModelPage((built_in, *page.items), page.next_cursor)
+        if len(page.items) == limit:
+            return ModelPage(page.items, page.items[-1].model)
+        return ModelPage((*page.items, built_in), None)
 
     async def find(self, model: str) -> ModelEntry:
         try:
@@ -78,6 +76,9 @@ class BundleRegistry:
             if built_in is None or built_in.model != model:
                 raise
             return ModelEntry(built_in, (built_in,))
+
+    async def check(self) -> None:
+        await self._catalogue.check()
 
     def served(self) -> Sequence[tuple[str, str]]:
         return self._catalogue.served()
@@ -91,10 +92,21 @@ class BundleRegistry:
         await to_thread.run_sync(self._rules.put, model, rules)
         await self._catalogue.refresh()
 
-    def _check_not_built_in(self, model: str) -> None:
-        built_in = self._catalogue.built_in
-        if built_in is not None and built_in.name == model and not self._catalogue.is_published(model):
-            raise ModelBuiltIn(model)
+    def _publish(self, archive: BinaryIO, *, user: str, now: datetime) -> tuple[ServedModel, str, ModelVersion]:
+        with self._files.accepted(archive) as accepted:
+            model = accepted.model
+            release = Release(
+                model=model.name,
+                version=model.version,
+                digest=model.digest,
+                archive_digest=accepted.keep(),
+                size_bytes=model.size_bytes,
+                card=_published_card(model),
+            )
+            published = self._sql.publish(release, user=user, now=now)
+            # The same content, withdrawn long ago, may have been swept away between the two steps before.
+            accepted.keep()
+        return model, release.archive_digest, published
 
     def _built_in(self) -> ModelVersion | None:
         model = self._catalogue.built_in

@@ -1,22 +1,38 @@
-"""Loaded models, the least recently used of which makes room; loading never holds up the event loop."""
+"""Loaded models, the least recently used of which make room; loading never holds up the event loop."""
 
 import asyncio
+import ctypes
+import ctypes.util
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 
+from anyio import to_thread
+
 from services.twin.adapters.onnx_model import ServedModel
+
+# Giving memory back stops every thread that wants some for a moment, so it is done after this much was loaded.
+_TRIM_AFTER_BYTES = 16 * 1024**2
 
 
 class ModelCache:
-    """At most `limit` models in memory, by the digest of their zip.
+    """A bounded number and size of models in memory, by the digest of their zip.
 
     A request that holds a model goes on with it after the model has made room: memory returns when the last one ends.
+
+    Parameters
+    ----------
+    limit
+        Most models.
+    limit_bytes
+        Most bytes of their bundles together [bytes]; a single model that is larger is kept as the only one.
     """
 
-    def __init__(self, limit: int, load: Callable[[str], Awaitable[ServedModel]]) -> None:
-        self._limit, self._load = limit, load
+    def __init__(self, limit: int, limit_bytes: int, load: Callable[[str], Awaitable[ServedModel]]) -> None:
+        self._limit, self._limit_bytes, self._load = limit, limit_bytes, load
         self._models: OrderedDict[str, ServedModel] = OrderedDict()
         self._loading: dict[str, asyncio.Task[ServedModel]] = {}
+        self.size_bytes = 0
+        self._untrimmed_bytes = 0
 
     def __len__(self) -> int:
         return len(self._models)
@@ -33,10 +49,12 @@ class ModelCache:
 
     def put(self, archive_digest: str, model: ServedModel) -> None:
         """Keep a model that was loaded elsewhere."""
+        former = self._models.pop(archive_digest, None)
+        self.size_bytes += model.size_bytes - (0 if former is None else former.size_bytes)
         self._models[archive_digest] = model
-        self._models.move_to_end(archive_digest)
-        while len(self._models) > self._limit:
-            self._models.popitem(last=False)
+        while len(self._models) > self._limit or (self.size_bytes > self._limit_bytes and len(self._models) > 1):
+            _, least_used = self._models.popitem(last=False)
+            self.size_bytes -= least_used.size_bytes
 
     async def get(self, archive_digest: str) -> ServedModel:
         """The model, loaded if need be; requests that want the same one wait for the same load."""
@@ -54,4 +72,18 @@ class ModelCache:
     async def _fill(self, archive_digest: str) -> ServedModel:
         model = await self._load(archive_digest)
         self.put(archive_digest, model)
+        self._untrimmed_bytes += model.size_bytes
+        if self._untrimmed_bytes > _TRIM_AFTER_BYTES:
+            self._untrimmed_bytes = 0
+            await to_thread.run_sync(_return_freed_memory)
         return model
+
+
+_libc = ctypes.CDLL(ctypes.util.find_library("c"))
+
+
+def _return_freed_memory() -> None:
+    """Give back what loading freed: glibc kept 600 MB of a forest whose session holds 220 MB, and all of it when the
+    forest had made room."""
+    if hasattr(_libc, "malloc_trim"):
+        _libc.malloc_trim(0)

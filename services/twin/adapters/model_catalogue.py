@@ -1,7 +1,7 @@
-"""What this replica serves: the active version of each model, loaded when needed, and the alert rules.
+"""What this replica serves: the versions of each model, loaded when needed, its experiment and its alert rules.
 
-A replica reads one counter about once a second. When it has moved, the new active versions of models in use are
-loaded first and switched to afterwards, so that no request waits or fails.
+A replica reads one counter about once a second. When it has moved, the new active versions of models in use and the
+versions of new experiments are loaded first and switched to afterwards, so that no request waits or fails.
 """
 
 import asyncio
@@ -16,9 +16,12 @@ from services.twin.adapters.bundle_files import BundleFiles
 from services.twin.adapters.model_cache import ModelCache
 from services.twin.adapters.onnx_model import ServedModel
 from services.twin.adapters.sql_alert_rules import SqlAlertRules
-from services.twin.adapters.sql_registry import ActiveVersion, SqlRegistry
+from services.twin.adapters.sql_experiments import SqlExperiments
+from services.twin.adapters.sql_registry import SqlRegistry, StoredModel
 from services.twin.domain.alert_rules import AlertRules
-from services.twin.domain.registry import ModelMissing, ModelUnnamed
+from services.twin.domain.experiments import Experiment
+from services.twin.domain.registry import ModelBuiltIn, ModelMissing, ModelUnnamed, VersionMissing
+from services.twin.domain.serving import Choice
 from shared.errors import AppError, Kind
 from shared.log import get_logger
 
@@ -37,17 +40,18 @@ class RegistryNotRead(AppError):
 @dataclass(frozen=True, slots=True)
 class _Snapshot:
     generation: int
-    active: Mapping[str, ActiveVersion]
+    models: Mapping[str, StoredModel]
+    experiments: Mapping[str, Experiment]
     rules: Mapping[str, AlertRules]
 
 
 class ModelCatalogue:
-    """Implements `predictor.Models` and `alerting.RuleBook`.
+    """Implements `serving.Models`, `serving.Variants` and `alerting.RuleBook`.
 
     Parameters
     ----------
-    loaded_limit
-        Most models of the registry in memory.
+    loaded_limit, loaded_limit_bytes
+        Most models of the registry in memory, and most bytes of their bundles [bytes].
     built_in
         A model that the configuration names, served besides those of the registry; one of the same name there wins.
     default_model
@@ -59,14 +63,16 @@ class ModelCatalogue:
         *,
         sql: SqlRegistry,
         rules: SqlAlertRules,
+        experiments: SqlExperiments,
         files: BundleFiles,
         loaded_limit: int,
+        loaded_limit_bytes: int,
         built_in: ServedModel | None,
         default_model: str | None,
         metrics: CollectorRegistry,
     ) -> None:
-        self._sql, self._rules_table, self._files = sql, rules, files
-        self._cache = ModelCache(loaded_limit, self._load)
+        self._sql, self._rules_table, self._experiments_table, self._files = sql, rules, experiments, files
+        self._cache = ModelCache(loaded_limit, loaded_limit_bytes, self._load)
         self.built_in, self._default_model = built_in, default_model
         self._snapshot: _Snapshot | None = None
         self._refreshing = asyncio.Lock()
@@ -75,6 +81,8 @@ class ModelCatalogue:
         self._failures = Counter("futago_twin_registry_failures", "Readings that failed", registry=metrics)
         loaded = Gauge("futago_twin_models_loaded", "Models in memory", registry=metrics)
         loaded.set_function(lambda: len(self._cache) + (built_in is not None))
+        loaded_bytes = Gauge("futago_twin_models_loaded_bytes", "Bundle bytes of published models", registry=metrics)
+        loaded_bytes.set_function(lambda: self._cache.size_bytes)
 
     async def get(self, name: str | None) -> ServedModel:
         """The active version of a model, or of the default one.
@@ -87,25 +95,74 @@ class ModelCatalogue:
             If that cannot be known yet.
         """
         wanted = self._default() if name is None else name
-        active = self._active().get(wanted)
-        if active is not None:
-            return self._cache.peek(active.archive_digest) or await self._cache.get(active.archive_digest)
+        stored = self._models().get(wanted)
+        if stored is not None:
+            return await self._loaded(stored.archive_digests[stored.active])
         if self.built_in is not None and self.built_in.name == wanted:
             return self.built_in
         if self._snapshot is None:
             raise RegistryNotRead
         raise ModelMissing(wanted)
 
+    async def get_version(self, name: str, version: str) -> ServedModel:
+        """One version of a model, active or not.
+
+        Raises
+        ------
+        ModelMissing, VersionMissing
+            If there is none.
+        RegistryNotRead
+            If that cannot be known yet.
+        """
+        stored = self._models().get(name)
+        if stored is not None and version in stored.archive_digests:
+            return await self._loaded(stored.archive_digests[version])
+        if stored is None and self.built_in is not None and self.built_in.name == name:
+            if self.built_in.version == version:
+                return self.built_in
+            raise VersionMissing(name, version)
+        if self._snapshot is None:
+            raise RegistryNotRead
+        raise ModelMissing(name) if stored is None else VersionMissing(name, version)
+
+    def choose(self, model: str, *, sticky_key: str | None, request_id: str) -> Choice | None:
+        """Which version answers a request, if an experiment runs on the model."""
+        experiment = self.experiment_on(model)
+        return None if experiment is None else experiment.choose(sticky_key=sticky_key, request_id=request_id)
+
+    def experiment_on(self, model: str) -> Experiment | None:
+        """The experiment on a model, as this replica last read it and once its versions are in memory."""
+        return None if self._snapshot is None else self._snapshot.experiments.get(model)
+
+    def versions(self, model: str) -> tuple[str, ...]:
+        """The versions that an observation is compared with: the active one and those of the experiment."""
+        stored, experiment = self._models().get(model), self.experiment_on(model)
+        active = [] if stored is None else [stored.active]
+        arms = [] if experiment is None else [arm.version for arm in experiment.plan.arms]
+        # Each once, in this order.
+        return tuple(dict.fromkeys(active + arms))
+
     def served(self) -> Sequence[tuple[str, str]]:
         """Name and active version of every model, by name."""
-        names = {name: active.version for name, active in self._active().items()}
+        names = {name: stored.active for name, stored in self._models().items()}
         if self.built_in is not None:
             names.setdefault(self.built_in.name, self.built_in.version)
         return sorted(names.items())
 
     def is_published(self, model: str) -> bool:
         """Whether the registry has a model of this name, as this replica last read it."""
-        return model in self._active()
+        return model in self._models()
+
+    def refuse_built_in(self, model: str) -> None:
+        """Refuse a change to the model that the configuration names.
+
+        Raises
+        ------
+        ModelBuiltIn
+            If it is that one, and none of the registry stands in its place.
+        """
+        if self.built_in is not None and self.built_in.name == model and not self.is_published(model):
+            raise ModelBuiltIn(model)
 
     def rules_of(self, model: str) -> AlertRules | None:
         """The alert rules of a model, as this replica last read them."""
@@ -167,40 +224,61 @@ class ModelCatalogue:
         generation = self._sql.generation()
         if self._snapshot is not None and self._snapshot.generation == generation:
             return None
-        return _Snapshot(generation, self._sql.active_versions(), self._rules_table.all())
+        stored = self._sql.stored_models()
+        return _Snapshot(generation, stored, self._experiments_table.all(), self._rules_table.all())
 
     async def _prepare(self, new: _Snapshot) -> _Snapshot:
-        """Load the new versions of models in use; one that cannot be loaded stays with its former version."""
-        active = dict(new.active)
+        """Load what requests will ask for; what cannot be loaded stays with its former version, or its active one."""
+        models, experiments = dict(new.models), dict(new.experiments)
         generation = new.generation
-        for name, former in self._active().items():
-            successor = active.get(name)
-            if successor is None or successor == former or former.archive_digest not in self._cache:
+        for name, former in self._models().items():
+            successor = models.get(name)
+            digest = former.archive_digests[former.active]
+            if successor is None or successor.archive_digests[successor.active] == digest or digest not in self._cache:
                 continue
-            try:
-                await self._cache.get(successor.archive_digest)
-            except AppError as error:
-                log.warning("version_not_loaded", model=name, version=successor.version, code=error.code)
-                self._failures.inc()
-                active[name] = former
+            if not await self._loads(name, successor, [successor.active]):
+                models[name] = former
                 # No generation of the database is negative, so the next reading tries again.
                 generation = -1
-        return _Snapshot(generation, active, new.rules)
+        for name, experiment in new.experiments.items():
+            versions = [arm.version for arm in experiment.plan.arms]
+            stored = models.get(name)
+            if stored is None or not await self._loads(name, stored, versions):
+                del experiments[name]
+                generation = -1
+        return _Snapshot(generation, models, experiments, new.rules)
+
+    async def _loads(self, name: str, stored: StoredModel, versions: Sequence[str]) -> bool:
+        """Load versions, and say whether all of them can be."""
+        for version in versions:
+            digest = stored.archive_digests.get(version)
+            try:
+                if digest is None:
+                    raise VersionMissing(name, version)
+                await self._cache.get(digest)
+            except AppError as error:
+                log.warning("version_not_loaded", model=name, version=version, code=error.code)
+                self._failures.inc()
+                return False
+        return True
+
+    async def _loaded(self, archive_digest: str) -> ServedModel:
+        return self._cache.peek(archive_digest) or await self._cache.get(archive_digest)
 
     async def _load(self, archive_digest: str) -> ServedModel:
         model = await to_thread.run_sync(self._files.load, archive_digest, limiter=self._loader)
         log.info("model_loaded", model=model.name, version=model.version, row_us=round(model.row_us, 1))
         return model
 
-    def _active(self) -> Mapping[str, ActiveVersion]:
-        return {} if self._snapshot is None else self._snapshot.active
+    def _models(self) -> Mapping[str, StoredModel]:
+        return {} if self._snapshot is None else self._snapshot.models
 
     def _default(self) -> str:
         if self._default_model is not None:
             return self._default_model
         if self.built_in is not None:
             return self.built_in.name
-        names = list(self._active())
+        names = list(self._models())
         if len(names) == 1:
             return names[0]
         if self._snapshot is None:

@@ -1,11 +1,13 @@
 """A checked bundle as a model that predicts: session, calibration and training region, loaded once."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from services.twin.adapters.bundle_fallback import read_fail_safe, read_fallback
+from services.twin.adapters.live_card import read_expectation, read_live
 from services.twin.domain.applicability import ApplicabilityCheck, TrainingRegion
 from services.twin.domain.bundle_layout import (
     CALIBRATION_ARRAYS,
@@ -17,8 +19,12 @@ from services.twin.domain.bundle_layout import (
     SPREAD,
     UPPER_QUANTILE,
 )
-from services.twin.domain.features import FeatureSpec, InputReader
+from services.twin.domain.fail_safe import FailSafe, Surrogate
+from services.twin.domain.features import InputReader
 from services.twin.domain.intervals import Calibration, IntervalMethod, Outputs
+from services.twin.domain.live_settings import LiveSettings
+from services.twin.domain.observed import Expectation
+from services.twin.domain.values import FeatureSpec
 from shared.errors import JSON
 from shared.onnx.arrays import read_arrays
 from shared.onnx.bundle import Bundle
@@ -58,6 +64,9 @@ class ServedModel:
     outputs: tuple[str, ...]
     unit: str | None
     row_us: float
+    fail_safe: FailSafe = field(default_factory=FailSafe)
+    fallback: Surrogate | None = None
+    live: LiveSettings = field(default_factory=LiveSettings)
 
     @property
     def name(self) -> str:
@@ -66,6 +75,10 @@ class ServedModel:
     @property
     def version(self) -> str:
         return self.manifest.version
+
+    @property
+    def expectation(self) -> Expectation:
+        return read_expectation(self.manifest.card)
 
     def compute(self, rows: Array) -> Outputs:
         return _compute(self.session, self.outputs, rows)
@@ -102,6 +115,9 @@ def load_model(bundle: Bundle) -> ServedModel:
         outputs=needed,
         unit=_target(manifest).unit,
         row_us=_time_row(session, needed, region.mean),
+        fail_safe=read_fail_safe(bundle),
+        fallback=read_fallback(bundle),
+        live=read_live(manifest.card),
     )
 
 
@@ -164,7 +180,7 @@ def _read_calibration(bundle: Bundle) -> Calibration:
 def _read_region(bundle: Bundle) -> TrainingRegion:
     arrays = read_arrays(bundle, REGION_FILE, REGION_ARRAYS)
     features = len(bundle.manifest.features)
-    if any(arrays[name].shape[:1] != (features,) for name in ("minimum", "maximum", "mean", "whitener")):
+    if any(arrays[name].shape[:1] != (features,) for name in ("minimum", "maximum", "mean", "whitener", "longest_run")):
         raise BundleMalformed("the training region does not fit the features")
     return TrainingRegion(
         minimum=arrays["minimum"],
@@ -173,4 +189,5 @@ def _read_region(bundle: Bundle) -> TrainingRegion:
         whitener=arrays["whitener"],
         edge_distance=float(arrays["edge_distance"]),
         out_distance=float(arrays["out_distance"]),
+        longest_run=arrays["longest_run"],
     )

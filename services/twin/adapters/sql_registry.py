@@ -1,25 +1,38 @@
 """Versions and which of them is active, in the database; every change counts the generation up."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, delete, insert, select, update
+from sqlalchemy import Engine, delete, insert, select, update
 
-from services.twin.adapters.tables import generation, models, versions
+from services.twin.adapters.generation import begin_change, current_generation
+from services.twin.adapters.sql_experiments import end_experiment, find_experiment
+from services.twin.adapters.tables import alert_rules, models, versions
+from services.twin.adapters.version_rows import (
+    activate_version,
+    find_version,
+    find_versions,
+    has_model,
+    is_version,
+    version_of,
+)
+from services.twin.domain.experiments import ExperimentRunning, VersionInExperiment
 from services.twin.domain.registry import (
     ModelEntry,
     ModelMissing,
     ModelPage,
     ModelVersion,
+    PreviousMissing,
     VersionActive,
     VersionExists,
-    VersionMissing,
     VersionState,
 )
 from shared.database import read, write
 from shared.errors import JSON
+
+# In the place of the digest of a zip that is no longer in the store.
+_FORGOTTEN = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +48,11 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True)
-class ActiveVersion:
-    """Where the active version of a model is found."""
+class StoredModel:
+    """What can be loaded of a model: which version is active, and where each is found."""
 
-    version: str
-    digest: str
-    archive_digest: str
+    active: str
+    archive_digests: Mapping[str, str]
 
 
 class SqlRegistry:
@@ -52,16 +64,21 @@ class SqlRegistry:
     def generation(self) -> int:
         """Counts the changes; equal numbers mean nothing has changed in between."""
         with read(self._engine) as connection:
-            return int(connection.execute(select(generation.c.value)).scalar_one())
+            return current_generation(connection)
 
-    def active_versions(self) -> dict[str, ActiveVersion]:
-        """The active version of every model."""
-        query = select(models.c.name, versions.c.version, versions.c.digest, versions.c.archive_digest).join(
-            versions, (versions.c.model == models.c.name) & (versions.c.version == models.c.active_version)
+    def stored_models(self) -> dict[str, StoredModel]:
+        """Every model with what can be loaded of it."""
+        query = (
+            select(models.c.name, models.c.active_version, versions.c.version, versions.c.archive_digest)
+            .join(versions, versions.c.model == models.c.name)
+            .where(versions.c.withdrawn_at_ms.is_(None))
         )
         with read(self._engine) as connection:
             rows = connection.execute(query).all()
-        return {row.name: ActiveVersion(row.version, row.digest, row.archive_digest) for row in rows}
+        archives: dict[str, dict[str, str]] = {}
+        for row in rows:
+            archives.setdefault(row.name, {})[row.version] = row.archive_digest
+        return {row.name: StoredModel(row.active_version, archives[row.name]) for row in rows}
 
     def publish(self, release: Release, *, user: str, now: datetime) -> ModelVersion:
         """Add a version; the first one of a model becomes active. The same content again changes nothing.
@@ -72,8 +89,8 @@ class SqlRegistry:
             If the version is known with other content.
         """
         with write(self._engine) as connection:
-            _begin_change(connection)
-            query = select(versions.c.digest).where(_is(release.model, release.version))
+            begin_change(connection)
+            query = select(versions.c.digest).where(is_version(release.model, release.version))
             known = connection.execute(query).one_or_none()
             if known is None:
                 connection.execute(
@@ -93,10 +110,10 @@ class SqlRegistry:
             else:
                 # The same content packed by another program is another zip; the newest is surely in the store.
                 restored = {"withdrawn_at_ms": None, "archive_digest": release.archive_digest}
-                connection.execute(update(versions).where(_is(release.model, release.version)).values(restored))
-            if not _has_model(connection, release.model):
+                connection.execute(update(versions).where(is_version(release.model, release.version)).values(restored))
+            if not has_model(connection, release.model):
                 connection.execute(insert(models).values(name=release.model, active_version=release.version))
-            return _find(connection, release.model, release.version)
+            return find_version(connection, release.model, release.version)
 
     def activate(self, model: str, version: str) -> ModelVersion:
         """Make a version the active one, and the former one the previous.
@@ -105,15 +122,30 @@ class SqlRegistry:
         ------
         ModelMissing, VersionMissing
             If there is no such version.
+        ExperimentRunning
+            If an experiment decides which version answers.
         """
         with write(self._engine) as connection:
-            _begin_change(connection)
-            found = _find(connection, model, version)
-            if found.state is VersionState.ACTIVE:
-                return found
-            change = {"active_version": version, "previous_version": models.c.active_version}
-            connection.execute(update(models).where(models.c.name == model).values(change))
-            return _find(connection, model, version)
+            begin_change(connection)
+            find_version(connection, model, version)
+            if find_experiment(connection, model) is not None:
+                raise ExperimentRunning(model)
+            return activate_version(connection, model, version)
+
+    def previous_version(self, model: str) -> str:
+        """The version that answered before the active one.
+
+        Raises
+        ------
+        ModelMissing
+            If there is no such model.
+        PreviousMissing
+            If no version answered before, or it was withdrawn.
+        """
+        for version in self.find(model).versions:
+            if version.state is VersionState.PREVIOUS:
+                return version.version
+        raise PreviousMissing(model)
 
     def withdraw(self, model: str, version: str, *, now: datetime) -> None:
         """Take a version away, and the model with its last one.
@@ -124,18 +156,52 @@ class SqlRegistry:
             If there is no such version.
         VersionActive
             If it is active and there are others.
+        VersionInExperiment
+            If it takes part in an experiment.
         """
         with write(self._engine) as connection:
-            _begin_change(connection)
-            found = _find(connection, model, version)
+            begin_change(connection)
+            found = find_version(connection, model, version)
+            experiment = find_experiment(connection, model)
+            if experiment is not None and experiment.arm_of(version) is not None:
+                raise VersionInExperiment(model, version)
             if found.state is VersionState.ACTIVE:
-                if len(_find_all(connection, model)) > 1:
+                if len(find_versions(connection, model)) > 1:
                     raise VersionActive(model, version)
                 connection.execute(delete(models).where(models.c.name == model))
+                connection.execute(delete(alert_rules).where(alert_rules.c.model == model))
+                end_experiment(connection, model)
             if found.state is VersionState.PREVIOUS:
                 connection.execute(update(models).where(models.c.name == model).values(previous_version=None))
             withdrawn = {"withdrawn_at_ms": int(now.timestamp() * 1000)}
-            connection.execute(update(versions).where(_is(model, version)).values(withdrawn))
+            connection.execute(update(versions).where(is_version(model, version)).values(withdrawn))
+
+    def forget_archives(self, withdrawn_before: datetime, forget: Callable[[str], None]) -> int:
+        """Call `forget` with each zip that only versions withdrawn before then refer to; how many there were.
+
+        The counter's lock is held meanwhile: nobody publishes or brings back a version between the look and the deed.
+        """
+        other = versions.alias()
+        still_wanted = (other.c.archive_digest == versions.c.archive_digest) & (
+            other.c.withdrawn_at_ms.is_(None) | (other.c.withdrawn_at_ms >= int(withdrawn_before.timestamp() * 1000))
+        )
+        orphans = (
+            select(versions.c.archive_digest)
+            .distinct()
+            .where(versions.c.archive_digest != _FORGOTTEN)
+            .where(~select(other.c.model).where(still_wanted).exists())
+        )
+        with read(self._engine) as connection:
+            if not connection.execute(orphans.limit(1)).all():
+                return 0
+        with write(self._engine) as connection:
+            begin_change(connection)
+            digests = list(connection.execute(orphans).scalars())
+            for digest in digests:
+                forget(digest)
+            forgotten = {"archive_digest": _FORGOTTEN}
+            connection.execute(update(versions).where(versions.c.archive_digest.in_(digests)).values(forgotten))
+        return len(digests)
 
     def page(self, *, limit: int, cursor: str | None) -> ModelPage:
         """Active versions in the order of their models' names."""
@@ -148,7 +214,7 @@ class SqlRegistry:
         )
         with read(self._engine) as connection:
             rows = connection.execute(query).all()
-        items = tuple(map(_version, rows[:limit]))
+        items = tuple(map(version_of, rows[:limit]))
         return ModelPage(items, items[-1].model if len(rows) > limit else None)
 
     def find(self, model: str) -> ModelEntry:
@@ -161,7 +227,7 @@ class SqlRegistry:
         """
         # One query, so that a model which goes meanwhile is there with all its versions or not at all.
         with read(self._engine) as connection:
-            found = _find_all(connection, model)
+            found = find_versions(connection, model)
         for item in found:
             if item.state is VersionState.ACTIVE:
                 return ModelEntry(item, found)
@@ -170,63 +236,7 @@ class SqlRegistry:
     def archive_digest(self, model: str, version: str) -> str:
         """Where the zip of a version is found; raises as `activate`."""
         with read(self._engine) as connection:
-            _find(connection, model, version)
-            return str(connection.execute(select(versions.c.archive_digest).where(_is(model, version))).scalar_one())
-
-
-def _begin_change(connection: Connection) -> None:
-    # First in the transaction: on PostgreSQL the row's lock also makes writers wait for one another.
-    connection.execute(update(generation).values(value=generation.c.value + 1))
-
-
-def _is(model: str, version: str) -> ColumnElement[bool]:
-    return (versions.c.model == model) & (versions.c.version == version)
-
-
-def _with_model() -> Select[Any]:
-    return (
-        select(versions, models.c.active_version, models.c.previous_version)
-        .join(models, models.c.name == versions.c.model)
-        .where(versions.c.withdrawn_at_ms.is_(None))
-    )
-
-
-def _find(connection: Connection, model: str, version: str) -> ModelVersion:
-    _check_model(connection, model)
-    row = connection.execute(_with_model().where(_is(model, version))).one_or_none()
-    if row is None:
-        raise VersionMissing(model, version)
-    return _version(row)
-
-
-def _find_all(connection: Connection, model: str) -> tuple[ModelVersion, ...]:
-    newest_first = (versions.c.published_at_ms.desc(), versions.c.version.desc())
-    query = _with_model().where(versions.c.model == model).order_by(*newest_first)
-    return tuple(map(_version, connection.execute(query).all()))
-
-
-def _check_model(connection: Connection, model: str) -> None:
-    if not _has_model(connection, model):
-        raise ModelMissing(model)
-
-
-def _has_model(connection: Connection, model: str) -> bool:
-    return connection.execute(select(models.c.name).where(models.c.name == model)).one_or_none() is not None
-
-
-def _version(row: Row[Any]) -> ModelVersion:
-    state = VersionState.PUBLISHED
-    if row.version == row.active_version:
-        state = VersionState.ACTIVE
-    elif row.version == row.previous_version:
-        state = VersionState.PREVIOUS
-    return ModelVersion(
-        model=row.model,
-        version=row.version,
-        state=state,
-        digest=row.digest,
-        size_bytes=row.size_bytes,
-        published_at=datetime.fromtimestamp(row.published_at_ms / 1000, UTC),
-        published_by=row.published_by,
-        card=row.card,
-    )
+            find_version(connection, model, version)
+            return str(
+                connection.execute(select(versions.c.archive_digest).where(is_version(model, version))).scalar_one()
+            )

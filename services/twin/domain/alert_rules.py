@@ -1,19 +1,13 @@
-"""When a prediction is worth telling a person: it left its range, and nobody was told a moment ago."""
+"""What a model's predictions should do: stay in a range, and change no faster than the plant can."""
 
 import math
-from collections import OrderedDict
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 
-from services.twin.domain.prediction import Prediction
-from shared.contracts.alert import Alert, Severity
-from shared.errors import JSON, AppError, Kind
+from shared.contracts.alert import Severity
+from shared.errors import AppError, Kind
 
 DEFAULT_COOLDOWN_S = 300.0
 _LONGEST_COOLDOWN_S = 7 * 24 * 3600.0
-# Pairs of model and asset whose last alert is remembered; beyond that the oldest may alert again a little early.
-_REMEMBERED = 10_000
 
 
 class AlertRulesInvalid(AppError):
@@ -24,18 +18,25 @@ class AlertRulesInvalid(AppError):
 
 @dataclass(frozen=True, slots=True)
 class AlertRules:
-    """The range a model's predictions should stay in.
+    """When a prediction is worth telling a person.
 
     Parameters
     ----------
     minimum, maximum
         Closed range [unit of the target]; `None` for no bound on that side.
+    hysteresis
+        An excursion is over only when a prediction is inside the range by this margin [unit of the target].
+    rate_limit_per_min
+        Fastest change, up or down, between predictions for the same asset [unit of the target per minute].
     cooldown_s
-        No second alert for the same model and asset within this time [s].
+        No second alert of a kind for the same asset within this time; an excursion that lasts longer is told again
+        [s]. With 0 each excursion is told once.
     """
 
     minimum: float | None = None
     maximum: float | None = None
+    hysteresis: float = 0.0
+    rate_limit_per_min: float | None = None
     cooldown_s: float = DEFAULT_COOLDOWN_S
     severity: Severity = Severity.WARNING
 
@@ -43,65 +44,29 @@ class AlertRules:
         bounds = [bound for bound in (self.minimum, self.maximum) if bound is not None]
         if not all(map(math.isfinite, bounds)) or bounds != sorted(bounds) or len(set(bounds)) != len(bounds):
             raise AlertRulesInvalid("the minimum must lie below the maximum, and both must be finite")
+        if not (math.isfinite(self.hysteresis) and self.hysteresis >= 0.0):
+            raise AlertRulesInvalid("the hysteresis must be zero or above, and finite")
+        if len(bounds) == 2 and 2.0 * self.hysteresis >= bounds[1] - bounds[0]:
+            raise AlertRulesInvalid("the hysteresis must be less than half the range: an excursion could never end")
+        rate = self.rate_limit_per_min
+        if rate is not None and not (math.isfinite(rate) and rate > 0.0):
+            raise AlertRulesInvalid("the rate limit must be above zero, and finite")
         if not 0.0 <= self.cooldown_s <= _LONGEST_COOLDOWN_S:
             raise AlertRulesInvalid(f"the cool-down must lie between 0 and {_LONGEST_COOLDOWN_S:g} seconds")
 
     def allows(self, prediction: float) -> bool:
         """Whether the prediction is inside its range."""
-        return (self.minimum is None or prediction >= self.minimum) and (
-            self.maximum is None or prediction <= self.maximum
+        return self._inside(prediction, margin=0.0)
+
+    def ends_excursion(self, prediction: float) -> bool:
+        """Whether the prediction is so far inside that an excursion is over."""
+        return self._inside(prediction, margin=self.hysteresis)
+
+    def allows_rate(self, rate_per_min: float) -> bool:
+        """Whether the prediction may change so fast [unit of the target per minute]."""
+        return self.rate_limit_per_min is None or abs(rate_per_min) <= self.rate_limit_per_min
+
+    def _inside(self, prediction: float, *, margin: float) -> bool:
+        return (self.minimum is None or prediction >= self.minimum + margin) and (
+            self.maximum is None or prediction <= self.maximum - margin
         )
-
-
-class CoolDown:
-    """Remembers when each model and asset last raised an alert; one process's memory, bounded."""
-
-    def __init__(self) -> None:
-        self._last_s: OrderedDict[tuple[str, str | None], float] = OrderedDict()
-
-    def passed(self, key: tuple[str, str | None], *, now_s: float, cooldown_s: float) -> bool:
-        """Whether an alert is due; if so, the next one is due a cool-down later."""
-        last_s = self._last_s.get(key)
-        if last_s is not None and now_s - last_s < cooldown_s:
-            return False
-        self._last_s[key] = now_s
-        self._last_s.move_to_end(key)
-        if len(self._last_s) > _REMEMBERED:
-            self._last_s.popitem(last=False)
-        return True
-
-
-def range_alert(
-    rules: AlertRules,
-    prediction: Prediction,
-    *,
-    alert_id: str,
-    occurred_at: datetime,
-    asset: str | None,
-    user: str,
-    inputs: Mapping[str, JSON],
-) -> Alert:
-    """The alert for a prediction outside its range, with everything a person needs to judge it."""
-    lower = "-∞" if rules.minimum is None else f"{rules.minimum:g}"
-    upper = "∞" if rules.maximum is None else f"{rules.maximum:g}"
-    unit = f" {prediction.unit}" if prediction.unit else ""
-    return Alert(
-        id=alert_id,
-        source="twin",
-        kind="prediction_out_of_range",
-        severity=rules.severity,
-        asset=asset,
-        subject=prediction.model,
-        message=f"{prediction.model} predicts {prediction.prediction:g}{unit}, outside {lower} to {upper}{unit}",
-        occurred_at=occurred_at,
-        dedup_key=f"twin:prediction_out_of_range:{prediction.model}:{asset or ''}",
-        facts={
-            "prediction": prediction.prediction,
-            "unit": prediction.unit,
-            "minimum": rules.minimum,
-            "maximum": rules.maximum,
-            "version": prediction.version,
-            "user": user,
-            "inputs": inputs,
-        },
-    )

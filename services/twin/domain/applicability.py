@@ -23,6 +23,8 @@ _OUT_FACTOR = 1.5
 _SMALLEST_EIGENVALUE = 1e-10
 # With more features a distance costs more than it tells; ranges remain.
 MAX_DISTANCE_FEATURES = 256
+# A feature that took fewer values is a switch, a setpoint or a grade, and may stand still for as long as it likes.
+_FEWEST_VALUES = 20
 # A feature is named as a cause when it brings at least this share of the squared distance.
 _CAUSE_SHARE = 0.25
 
@@ -42,6 +44,13 @@ class Applicability:
     state: State
     features: tuple[str, ...] = ()
 
+    def doubting(self, features: Sequence[str]) -> "Applicability":
+        """The same with features that cannot be trusted: at the edge at least, and these named too."""
+        if not features:
+            return self
+        state = State.EDGE if self.state is State.IN else self.state
+        return Applicability(state, tuple(dict.fromkeys((*self.features, *features))))
+
 
 _IN = Applicability(State.IN)
 
@@ -58,6 +67,9 @@ class TrainingRegion:
         `(f, r)`: a centred row times this has independent parts of variance 1; `r = 0` asks for no distance.
     edge_distance, out_distance
         Mahalanobis distance at which the edge and the outside begin [1].
+    longest_run
+        `(f,)` most equal values in a row among the training rows; 0 for a feature that took only a few values, as a
+        switch or a setpoint does.
     """
 
     minimum: Vector
@@ -66,6 +78,7 @@ class TrainingRegion:
     whitener: Matrix
     edge_distance: float
     out_distance: float
+    longest_run: Vector
 
 
 def learn_region(rows: Matrix) -> TrainingRegion:
@@ -88,14 +101,23 @@ def learn_region(rows: Matrix) -> TrainingRegion:
         whitener=np.ascontiguousarray(whitener),
         edge_distance=float(np.quantile(distances, _EDGE_QUANTILE)),
         out_distance=float(_OUT_FACTOR * distances.max()),
+        longest_run=np.array([_longest_run(column) for column in rows.T], np.float64),
     )
+
+
+def _longest_run(column: Vector) -> int:
+    if len(np.unique(column)) < _FEWEST_VALUES:
+        return 0
+    changes = np.flatnonzero(np.diff(column)) + 1
+    return int(np.diff(changes, prepend=0, append=len(column)).max())
 
 
 class ApplicabilityCheck:
     """Places rows relative to the training rows."""
 
     def __init__(self, names: Sequence[str], region: TrainingRegion) -> None:
-        self._names = tuple(names)
+        self.names = tuple(names)
+        self.longest_runs = tuple(map(int, region.longest_run.tolist()))
         margin = _RANGE_MARGIN * (region.maximum - region.minimum)
         # Python floats: comparing a handful of them costs less than one call into numpy.
         self._limits = list(
@@ -118,6 +140,13 @@ class ApplicabilityCheck:
         whitened = (row - self._mean) @ self._whitener
         return self._by_distance(values, edge, float(whitened @ whitened))
 
+    def place_known(self, values: Sequence[float | None]) -> Applicability:
+        """Place a row of which some values are not known, by the ranges of the others."""
+        centre: list[float] = self._mean.tolist()
+        edge, out = self._beyond([at if value is None else value for value, at in zip(values, centre, strict=True)])
+        missing = [name for name, value in zip(self.names, values, strict=True) if value is None]
+        return Applicability(State.OUT if out else State.EDGE, (*missing, *(out or edge)))
+
     def place_all(self, rows: Matrix) -> list[Applicability]:
         """Place each row of `(n, f)`."""
         # A value near the largest double overflows; its row is out by its range, whatever the distance says.
@@ -134,7 +163,7 @@ class ApplicabilityCheck:
         """Features a little beyond what training saw, and those far beyond."""
         edge: list[str] = []
         out: list[str] = []
-        for name, value, (lower, upper, far_lower, far_upper) in zip(self._names, values, self._limits, strict=True):
+        for name, value, (lower, upper, far_lower, far_upper) in zip(self.names, values, self._limits, strict=True):
             if not lower <= value <= upper:
                 (edge if far_lower <= value <= far_upper else out).append(name)
         return edge, out
@@ -142,14 +171,15 @@ class ApplicabilityCheck:
     def _by_distance(self, values: Sequence[float], edge: list[str], squared: float) -> Applicability:
         if not edge and squared <= self._edge_squared:
             return _IN
-        if squared > self._out_squared:
-            return Applicability(State.OUT, tuple(edge) or self._causes(values))
-        return Applicability(State.EDGE, tuple(edge) or self._causes(values))
+        if squared <= self._edge_squared:
+            return Applicability(State.EDGE, tuple(edge))
+        state = State.OUT if squared > self._out_squared else State.EDGE
+        return Applicability(state, tuple(dict.fromkeys((*edge, *self._causes(values)))))
 
     def _causes(self, values: Sequence[float]) -> tuple[str, ...]:
         """Features that bring the distance: the terms of `z' S z` sum to it."""
         centred = np.asarray(values) - self._mean
         terms = centred * (self._whitener @ (centred @ self._whitener))
         order = np.argsort(-terms)
-        causes = [self._names[i] for i in order if terms[i] >= _CAUSE_SHARE * terms.sum()]
-        return tuple(causes) or (self._names[int(order[0])],)
+        causes = [self.names[i] for i in order if terms[i] >= _CAUSE_SHARE * terms.sum()]
+        return tuple(causes) or (self.names[int(order[0])],)

@@ -10,7 +10,26 @@ TREES = "trees"
 GRAPH_FILE = "model.onnx"
 CALIBRATION_FILE = "calibration.npz"
 REGION_FILE = "region.npz"
+FALLBACK_FILE = "fallback.npz"
 
 # Arrays of the region file with their number of dimensions; named as the fields of `TrainingRegion`.
-REGION_ARRAYS = {"minimum": 1, "maximum": 1, "mean": 1, "whitener": 2, "edge_distance": 0, "out_distance": 0}
+REGION_ARRAYS = {
+    "minimum": 1,
+    "maximum": 1,
+    "mean": 1,
+    "whitener": 2,
+    "edge_distance": 0,
+    "out_distance": 0,
+    "longest_run": 1,
+}
 CALIBRATION_ARRAYS = {"scores": 1}
+# Named as the fields of `LinearSurrogate`.
+FALLBACK_ARRAYS = {
+    "mean": 1,
+    "scale": 1,
+    "correlation": 2,
+    "link": 1,
+    "target_mean": 0,
+    "rows": 2,
+    "target": 1,
+}

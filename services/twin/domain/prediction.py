@@ -1,17 +1,18 @@
 """A prediction: the value, its interval, and whether the row resembles the training rows."""
 
-import math
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from enum import StrEnum
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.twin.domain.applicability import Applicability, ApplicabilityCheck
-from services.twin.domain.features import InputReader, InputsInvalid, QualityBad
+from services.twin.domain.fail_safe import FailSafe, Surrogate
+from services.twin.domain.features import InputReader
 from services.twin.domain.intervals import Calibration, Outputs
-from shared.errors import JSON, AppError, Kind
+from services.twin.domain.stuck import StuckFeature
+from shared.errors import AppError, Kind
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -24,10 +25,6 @@ class PredictionNotFinite(AppError):
 
     def __init__(self, model: str) -> None:
         super().__init__(f"{model!r} has no finite answer for these inputs", model=model)
-
-
-# Why a row has no prediction.
-Refusal: TypeAlias = InputsInvalid | QualityBad | PredictionNotFinite
 
 
 class Model(Protocol):
@@ -48,6 +45,10 @@ class Model(Protocol):
     @property
     def applicability(self) -> ApplicabilityCheck: ...
     @property
+    def fail_safe(self) -> FailSafe: ...
+    @property
+    def fallback(self) -> Surrogate | None: ...
+    @property
     def row_us(self) -> float:
         """Time one row takes, measured when the model was loaded [µs]."""
         ...
@@ -55,6 +56,17 @@ class Model(Protocol):
     def compute(self, rows: Matrix) -> Outputs:
         """What the graph says about each row of `(n, f)`."""
         ...
+
+
+class Status(StrEnum):
+    """Where a prediction comes from."""
+
+    OK = "ok"
+    """Computed from these inputs, just now."""
+    HOLD = "hold"
+    """The last good one, because there is none for these inputs."""
+    FALLBACK = "fallback"
+    """The model's linear surrogate, because the model itself could not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +79,12 @@ class Prediction:
         Value and interval [unit of the target].
     level
         Probability with which the interval holds the true value [1].
+    age_s
+        Age of the inputs behind it [s]; above 0 only where it is held.
+    variant
+        The variant of an experiment that answered, if there is one.
+    stuck
+        Features whose sensors seem to stand still.
     """
 
     model: str
@@ -77,6 +95,11 @@ class Prediction:
     upper: float
     level: float
     applicability: Applicability
+    status: Status = Status.OK
+    age_s: float = 0.0
+    from_cache: bool = False
+    variant: str | None = None
+    stuck: tuple[StuckFeature, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +109,8 @@ class BatchPrediction:
     model: str
     version: str
     unit: str | None
-    results: tuple[Prediction | Refusal, ...]
+    results: tuple[Prediction | AppError, ...]
+    variant: str | None = None
 
     @property
     def successful(self) -> int:
@@ -94,63 +118,26 @@ class BatchPrediction:
         return sum(isinstance(result, Prediction) for result in self.results)
 
 
-def predict_row(model: Model, inputs: Mapping[str, JSON], level: float) -> Prediction:
-    """Predict one row.
+@dataclass(frozen=True, slots=True)
+class MatrixPrediction:
+    """What a model says about the rows of a matrix; each array `(n,)` [unit of the target]."""
 
-    Raises
-    ------
-    InputsInvalid, QualityBad, PredictionNotFinite
-        If the inputs cannot be used.
-    LevelInvalid, TooFewResiduals
-        If the calibration gives no interval of this level.
-    """
-    values = model.reader.read(inputs)
-    rows = np.array([values])
-    outputs = model.compute(rows)
-    lower, upper = model.calibration.bounds(outputs, level)
-    ends = (float(outputs.prediction[0]), float(lower[0]), float(upper[0]))
-    found = _found(model, ends, level, model.applicability.place(values, rows[0]))
-    if isinstance(found, PredictionNotFinite):
-        raise found
-    return found
+    model: str
+    version: str
+    unit: str | None
+    level: float
+    prediction: Vector
+    lower: Vector
+    upper: Vector
+    applicability: tuple[Applicability, ...]
+    variant: str | None = None
 
-
-def predict_rows(model: Model, inputs: Sequence[Mapping[str, JSON]], level: float) -> BatchPrediction:
-    """Predict a batch; an input that cannot be used does not hold up the others.
-
-    Raises
-    ------
-    LevelInvalid, TooFewResiduals
-        If the calibration gives no interval of this level.
-    """
-    results: list[Prediction | Refusal | None] = [None] * len(inputs)
-    usable: list[int] = []
-    values: list[list[float]] = []
-    for index, row in enumerate(inputs):
-        try:
-            values.append(model.reader.read(row, f"/inputs/{index}"))
-            usable.append(index)
-        except (InputsInvalid, QualityBad) as error:
-            results[index] = error
-    # An empty batch still asks the calibration, so that a level it cannot give is refused all the same.
-    rows = np.array(values)
-    model.calibration.score(level)
-    if usable:
-        outputs = model.compute(rows)
-        lower, upper = model.calibration.bounds(outputs, level)
-        ends = zip(outputs.prediction.tolist(), lower.tolist(), upper.tolist(), strict=True)
-        for index, row_ends, place in zip(usable, ends, model.applicability.place_all(rows), strict=True):
-            results[index] = _found(model, row_ends, level, place)
-    answered = tuple(result for result in results if result is not None)
-    return BatchPrediction(model.name, model.version, model.unit, answered)
-
-
-def _found(
-    model: Model, ends: tuple[float, float, float], level: float, place: Applicability
-) -> Prediction | PredictionNotFinite:
-    """The prediction from its value, lower and upper end."""
-    value, lower, upper = ends
-    # Infinity and NaN have no form in JSON, and no meaning for a plant.
-    if not math.isfinite(upper - lower):
-        return PredictionNotFinite(model.name)
-    return Prediction(model.name, model.version, value, model.unit, lower, upper, level, place)
+    def predictions(self) -> list[Prediction]:
+        """One prediction for each row."""
+        ends = zip(self.prediction.tolist(), self.lower.tolist(), self.upper.tolist(), strict=True)
+        return [
+            Prediction(
+                self.model, self.version, value, self.unit, lower, upper, self.level, place, variant=self.variant
+            )
+            for (value, lower, upper), place in zip(ends, self.applicability, strict=True)
+        ]

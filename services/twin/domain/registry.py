@@ -47,6 +47,15 @@ class VersionMissing(AppError):
         super().__init__(f"{model!r} has no version {version!r}", model=model, version=version)
 
 
+class PreviousMissing(AppError):
+    """There is no version to go back to."""
+
+    kind, code = Kind.CONFLICT, "twin.previous_missing"
+
+    def __init__(self, model: str) -> None:
+        super().__init__(f"{model!r} has no previous version to go back to", model=model)
+
+
 class VersionExists(AppError):
     """The version was published before, with other content."""
 
@@ -148,12 +157,17 @@ class ModelRegistry(Protocol):
         """
         ...
 
-    async def activate(self, model: str, version: str) -> ModelVersion:
+    async def activate(self, model: str, version: str | None) -> ModelVersion:
         """Let this version answer from now on; requests under way finish with the former one.
+
+        Parameters
+        ----------
+        version
+            `None`: the one that answered before the active one.
 
         Raises
         ------
-        ModelMissing, VersionMissing, ModelBuiltIn
+        ModelMissing, VersionMissing, PreviousMissing, ModelBuiltIn
             If there is no such version in the registry.
         VersionUnusable
             If the version can no longer be loaded; the former one goes on answering.
@@ -181,6 +195,16 @@ class ModelRegistry(Protocol):
         ------
         ModelMissing
             If there is none of this name.
+        """
+        ...
+
+    async def check(self) -> None:
+        """Return if it is known which models are served.
+
+        Raises
+        ------
+        RegistryNotRead
+            If that could not be read yet.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""The range that a model's predictions should stay in."""
+"""What a model's predictions should do: stay in a range, change no faster than a limit."""
 
 from typing import Annotated
 

@@ -4,10 +4,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, UploadFile
 
+from services.twin.domain.experiments import ExperimentRunning, VersionInExperiment
 from services.twin.domain.registry import (
     ModelBuiltIn,
     ModelMissing,
     ModelRegistry,
+    PreviousMissing,
     VersionActive,
     VersionExists,
     VersionMissing,
@@ -50,7 +52,7 @@ async def list_models(
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, Query(pattern=NAME_PATTERN)] = None,
 ) -> ModelPageResponse:
-    """The active version of every model, by name."""
+    """The active version of every model, by name; the one of the configuration comes last."""
     return ModelPageResponse.of(await registry.page(limit=limit, cursor=cursor))
 
 
@@ -84,18 +86,24 @@ async def read_version(model: Name, version: Name, registry: Registry, _caller: 
     return ModelVersionResponse.of((await registry.find(model)).version(version))
 
 
-@router.post("/models/{model}/activate", responses=responses(ModelMissing, VersionMissing, ModelBuiltIn, NotAllowed))
+@router.post(
+    "/models/{model}/activate",
+    responses=responses(ModelMissing, VersionMissing, PreviousMissing, ExperimentRunning, ModelBuiltIn, NotAllowed),
+)
 async def activate(
     model: Name, body: ActivationRequest, registry: Registry, _caller: Publisher
 ) -> ModelVersionResponse:
-    """Let a version answer from now on; requests under way finish with the former one, which stays at hand."""
+    """Let a version answer from now on, by its name or with `{"previous": true}` the one that answered before.
+
+    Requests under way finish with the former one, which stays at hand.
+    """
     return ModelVersionResponse.of(await registry.activate(model, body.version))
 
 
 @router.delete(
     "/models/{model}/versions/{version}",
     status_code=204,
-    responses=responses(ModelMissing, VersionMissing, VersionActive, ModelBuiltIn, NotAllowed),
+    responses=responses(ModelMissing, VersionMissing, VersionActive, VersionInExperiment, ModelBuiltIn, NotAllowed),
 )
 async def withdraw(model: Name, version: Name, registry: Registry, _caller: Publisher) -> None:
     """Take a version away; the active one only where the model has no other, and then the model goes with it."""

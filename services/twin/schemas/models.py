@@ -2,7 +2,7 @@
 
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from services.twin.domain.registry import ModelEntry, ModelPage, ModelVersion
 from services.twin.schemas.base import NAME_PATTERN, WireAnswer
@@ -79,11 +79,18 @@ class StatusResponse(WireAnswer):
 
 
 class ActivationRequest(BaseModel):
-    """Which version shall answer from now on."""
+    """Which version shall answer from now on: one by its name, or the one that answered before."""
 
     model_config = ConfigDict(extra="forbid")
 
-    version: str = Field(pattern=NAME_PATTERN)
+    version: str | None = Field(None, pattern=NAME_PATTERN)
+    previous: Literal[True] | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.version is None) == (self.previous is None):
+            raise ValueError("give either a version or previous: true")
+        return self
 
 
 def _facts(version: ModelVersion) -> dict[str, Any]:

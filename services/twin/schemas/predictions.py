@@ -1,13 +1,15 @@
-"""Predictions as JSON; each answer is made from the domain's own type."""
+"""Predictions as JSON, as the contract promises them."""
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, FailFast, Field
 
-from services.twin.domain.prediction import BatchPrediction, Prediction, Refusal
-from services.twin.domain.predictor import Answer
+from services.twin.domain.prediction import BatchPrediction, Prediction
+from services.twin.domain.serving import Answer
 from services.twin.schemas.base import Inputs, WireAnswer
-from shared.clock import rfc3339
+from services.twin.schemas.prediction_documents import batch_document, prediction_document
+from shared.errors import JSON
 
 
 class PredictionInterval(WireAnswer):
@@ -25,6 +27,23 @@ class ApplicabilityState(WireAnswer):
     features: list[str]
 
 
+class InputWarning(WireAnswer):
+    """Something about one input that a person should look into; the prediction stands."""
+
+    code: Literal["stuck"] = Field(description="`stuck`: the sensor repeats one value, reading after reading")
+    feature: str
+    detail: str
+
+
+AnswerStatus = Annotated[
+    Literal["ok", "hold", "fallback"],
+    Field(
+        description="`ok`: computed from these inputs; `hold`: the last good prediction, `age_s` old; `fallback`: from "
+        "the model's linear surrogate, without the inputs that are Bad"
+    ),
+]
+
+
 class PredictionResponse(WireAnswer):
     """One prediction with its interval."""
 
@@ -34,10 +53,11 @@ class PredictionResponse(WireAnswer):
     unit: str | None
     prediction_interval: PredictionInterval
     applicability: ApplicabilityState
-    status: Literal["ok"] = Field(description="`ok`: computed from these inputs, just now")
+    status: AnswerStatus
     age_s: float = Field(description="age of the inputs behind the prediction [s]; 0 for these inputs")
     from_cache: bool
     variant: str | None = Field(description="the variant of an experiment that answered, if there is one")
+    warnings: list[InputWarning]
     inference_time_ms: float
     timestamp: str
     user: str
@@ -46,23 +66,7 @@ class PredictionResponse(WireAnswer):
     @classmethod
     def of(cls, answer: Answer[Prediction], *, user: str, request_id: str) -> Self:
         """The wire form of an answer."""
-        found = answer.content
-        return cls(
-            model=found.model,
-            version=found.version,
-            prediction=found.prediction,
-            unit=found.unit,
-            prediction_interval=_interval(found),
-            applicability=_applicability(found),
-            status="ok",
-            age_s=0.0,
-            from_cache=False,
-            variant=None,
-            inference_time_ms=round(answer.duration_s * 1000, 4),
-            timestamp=rfc3339(answer.answered_at),
-            user=user,
-            request_id=request_id,
-        )
+        return cls.model_validate(prediction_document(answer, user=user, request_id=request_id))
 
 
 class BatchRequest(BaseModel):
@@ -88,10 +92,11 @@ class BatchResult(WireAnswer):
 
     index: int
     input: Inputs
-    status: Literal["ok"]
+    status: AnswerStatus
     prediction: float
     prediction_interval: PredictionInterval
     applicability: ApplicabilityState
+    age_s: float
 
 
 class BatchError(WireAnswer):
@@ -114,53 +119,15 @@ class BatchResponse(WireAnswer):
     user: str
     total: int
     successful: int
+    variant: str | None
     results: list[BatchResult | BatchError]
     inference_time_ms: float
     timestamp: str
     request_id: str
 
     @classmethod
-    def of(cls, answer: Answer[BatchPrediction], inputs: list[Inputs], *, user: str, request_id: str) -> Self:
+    def of(
+        cls, answer: Answer[BatchPrediction], inputs: Sequence[Mapping[str, JSON]], *, user: str, request_id: str
+    ) -> Self:
         """The wire form of an answer."""
-        batch = answer.content
-        return cls(
-            model=batch.model,
-            version=batch.version,
-            unit=batch.unit,
-            user=user,
-            total=len(inputs),
-            successful=batch.successful,
-            results=[
-                _result(index, row, result)
-                for index, (row, result) in enumerate(zip(inputs, batch.results, strict=True))
-            ],
-            inference_time_ms=round(answer.duration_s * 1000, 4),
-            timestamp=rfc3339(answer.answered_at),
-            request_id=request_id,
-        )
-
-
-def _interval(found: Prediction) -> PredictionInterval:
-    return PredictionInterval(lower=found.lower, upper=found.upper, level=found.level)
-
-
-def _applicability(found: Prediction) -> ApplicabilityState:
-    return ApplicabilityState(state=found.applicability.state.value, features=list(found.applicability.features))
-
-
-def _result(index: int, row: Inputs, result: Prediction | Refusal) -> BatchResult | BatchError:
-    if isinstance(result, Prediction):
-        return BatchResult(
-            index=index,
-            input=row,
-            status="ok",
-            prediction=result.prediction,
-            prediction_interval=_interval(result),
-            applicability=_applicability(result),
-        )
-    faults = [
-        BatchFault.model_validate({**fault.facts, "pointer": fault.pointer, "detail": fault.detail})
-        for fault in result.faults
-    ]
-    message = "; ".join(fault.detail for fault in result.faults) or result.message
-    return BatchError(index=index, input=row, status="error", error=message, code=result.code, errors=faults)
+        return cls.model_validate(batch_document(answer, inputs, user=user, request_id=request_id))

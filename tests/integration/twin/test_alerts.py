@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import psycopg
+import pytest
 from redis import Redis
 
 from shared.contracts.alert import Alert
@@ -58,6 +59,30 @@ async def test_a_prediction_out_of_its_range_reaches_the_stream_once_per_cool_do
     assert len({alert.id for alert in found}) == 3
     assert found[0].dedup_key == found[2].dedup_key != found[1].dedup_key
     assert (found[0].facts["inputs"], found[0].facts["user"], found[0].facts["minimum"]) == (GOOD, "kato", 90.0)
+
+
+async def test_an_excursion_is_told_once_with_its_end_and_a_fast_change_by_itself(bench: Bench, clock: Any):
+    hot, warm = {"temp": 375.0, "pressure": 6.0}, {"temp": 360.0, "pressure": 6.0}
+    async with bench.twin() as app, bench.client(app) as client:
+        await publish(client, bench.archive())
+        found = [(await client.post(f"{API}/predict", json=inputs)).json()["prediction"] for inputs in (hot, warm)]
+        assert found[1] - found[0] > 4.0
+        middle = sum(found) / 2
+        rules = {"minimum": middle, "hysteresis": 1.0, "rate_limit_per_min": 2.0, "cooldown_s": 0.0}
+        assert (await client.put(f"{API}/models/yield/alert-rules", json=rules)).json()["hysteresis"] == 1.0
+        for inputs in (hot, hot, warm, warm):
+            params = {"asset": "acme.r101"}
+            assert (await client.post(f"{API}/predict", params=params, json=inputs)).status_code == 200
+            # Less than a token lasts.
+            clock.step(10.0)
+        told = await alerts(bench.redis_url, 3)
+    assert [(alert.kind, alert.severity) for alert in told] == [
+        ("prediction_out_of_range", "warning"),
+        ("prediction_back_in_range", "info"),
+        ("prediction_changes_too_fast", "warning"),
+    ]
+    rate = told[2].facts["rate_per_min"]
+    assert rate == pytest.approx((found[1] - found[0]) / 10.0 * 60.0)
 
 
 async def test_without_redis_predictions_are_answered_and_lost_alerts_counted(bench: Bench, own_valkey: Any):

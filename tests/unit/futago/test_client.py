@@ -424,3 +424,60 @@ def test_a_bundle_folder_is_sent_as_a_zip_with_the_same_bytes_each_time(
 def test_a_folder_without_a_manifest_is_no_bundle(client: Client, tmp_path: Path):
     with pytest.raises(BundleMissing, match="manifest"):
         client.publish(tmp_path)
+
+
+def test_an_experiment_is_started_read_promoted_and_ended(gateway: FakeGateway, client: Client):
+    path = "/api/v1/twin/models/my%20model/experiment"
+    raw = "/api/v1/twin/models/my model/experiment"
+    variants = [{"name": "A", "version": "1", "weight": 3}, {"name": "B", "version": "2", "weight": 1}]
+    gateway.answer("PUT", raw, gives({"model": "my model"}))
+    gateway.answer("GET", raw, gives({"variants": []}))
+    gateway.answer("POST", f"{raw}/promote", gives({"version": "2"}))
+    gateway.answer("DELETE", raw, lambda _request: httpx.Response(204))
+    client.start_experiment("my model", variants, sticky="request", shadow=[{"name": "S", "version": "3"}])
+    assert client.experiment("my model") == {"variants": []}
+    assert client.promote("my model", "B")["version"] == "2"
+    client.end_experiment("my model")
+    (started,) = gateway.sent("PUT", raw)
+    assert started.url.raw_path.decode() == path
+    assert json.loads(started.content) == {
+        "variants": variants,
+        "sticky": "request",
+        "shadow": [{"name": "S", "version": "3"}],
+    }
+    assert json.loads(gateway.sent("POST", f"{raw}/promote")[0].content) == {"variant": "B"}
+    assert len(gateway.sent("DELETE", raw)) == 1
+
+
+def test_alert_rules_are_replaced_and_read(gateway: FakeGateway, client: Client):
+    path = "/api/v1/twin/models/yield/alert-rules"
+    gateway.answer("PUT", path, gives({"maximum": 95.0}))
+    gateway.answer("GET", path, gives({"maximum": 95.0}))
+    assert client.set_alert_rules("yield", {"maximum": 95.0}) == client.alert_rules("yield")
+    assert json.loads(gateway.sent("PUT", path)[0].content) == {"maximum": 95.0}
+
+
+def test_an_observation_with_its_time_is_repeated_until_it_arrives_and_one_without_is_not(
+    gateway: FakeGateway, client: Client
+):
+    path = "/api/v1/twin/observations"
+    gateway.answer("POST", path, breaks(httpx.ReadError("lost")), gives({"residual": 1.0}))
+    at = datetime(2026, 4, 1, tzinfo=UTC)
+    assert client.observe(POINT, 84.0, at, model="yield", asset="acme.r101")["residual"] == 1.0
+    sent = json.loads(gateway.sent("POST", path)[-1].content)
+    timed = {"timestamp": "2026-04-01T00:00:00Z", "model": "yield", "asset": "acme.r101"}
+    assert sent == {"inputs": POINT, "actual": 84.0, **timed}
+    gateway.answer("POST", path, breaks(httpx.ReadError("lost")), gives({"residual": 1.0}))
+    with pytest.raises(ConnectionFailed):
+        client.observe(POINT, 84.0)
+    gateway.answer("POST", path, gives({"total": 1}))
+    assert client.observe_many([{"inputs": POINT, "actual": 84.0, "timestamp": at}])["total"] == 1
+    (many,) = json.loads(gateway.sent("POST", path)[-1].content)["observations"]
+    assert many["timestamp"] == "2026-04-01T00:00:00Z"
+
+
+def test_the_quality_of_a_version_is_asked_by_name(gateway: FakeGateway, client: Client):
+    gateway.answer("GET", "/api/v1/twin/models/yield/quality", gives({"coverage": 0.9}))
+    assert client.quality("yield", version="2")["coverage"] == 0.9
+    (request,) = gateway.sent("GET", "/api/v1/twin/models/yield/quality")
+    assert request.url.params["version"] == "2"

@@ -52,6 +52,7 @@ async def test_a_prediction_has_every_field_of_the_contract(published: httpx.Asy
         "age_s": 0.0,
         "from_cache": False,
         "variant": None,
+        "warnings": [],
         "timestamp": "2027-01-15T08:00:00Z",
         "user": "kato",
     }
@@ -328,8 +329,11 @@ async def test_alert_rules_are_kept_and_a_contradiction_is_refused(published: ht
     path = f"{API}/models/yield/alert-rules"
     assert (await published.get(path)).json()["minimum"] is None
     rules = {"minimum": 70.0, "maximum": 95.0, "cooldown_s": 60.0, "severity": "critical"}
-    assert (await published.put(path, json=rules)).json() == rules
-    assert (await published.get(path)).json() == rules
+    kept = {**rules, "hysteresis": 0.0, "rate_limit_per_min": None}
+    assert (await published.put(path, json=rules)).json() == kept
+    assert (await published.get(path)).json() == kept
+    full = {**rules, "hysteresis": 2.5, "rate_limit_per_min": 1.5}
+    assert (await published.put(path, json=full)).json() == full == (await published.get(path)).json()
     refused = await published.put(path, json={"minimum": 95, "maximum": 70})
     assert (refused.status_code, refused.json()["code"]) == (422, "twin.alert_rules_invalid")
     for number in (True, "5"):
@@ -357,7 +361,7 @@ async def test_a_bundle_named_by_the_configuration_is_served_besides_the_publish
         assert (await client.post(f"{API}/predict", json=GOOD)).json()["model"] == "boiler"
         assert (await client.post(f"{API}/predict", params={"model": "yield"}, json=GOOD)).status_code == 200
         items = (await client.get(f"{API}/models")).json()["items"]
-        assert [(item["name"], item["version"]) for item in items] == [("boiler", "7"), ("yield", "1")]
+        assert [(item["name"], item["version"]) for item in items] == [("yield", "1"), ("boiler", "7")]
         assert (await client.get(f"{API}/models/boiler")).json()["published_at"] is None
         refused = await client.post(f"{API}/models/boiler/activate", json={"version": "7"})
         assert (refused.status_code, refused.json()["code"]) == (409, "twin.model_built_in")
@@ -376,6 +380,6 @@ async def test_a_twin_whose_bundle_or_tables_are_not_right_refuses_to_start(benc
     assert len(refusal.value.reasons) == 2
 
 
-async def test_readiness_names_the_registry(client: httpx.AsyncClient):
+async def test_readiness_names_the_registry_and_the_threads(client: httpx.AsyncClient):
     response = await client.get("/readyz")
-    assert (response.status_code, response.json()["checks"]) == (200, {"registry": "ok"})
+    assert (response.status_code, response.json()["checks"]) == (200, {"registry": "ok", "compute": "ok"})

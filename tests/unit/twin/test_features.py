@@ -45,7 +45,42 @@ def test_a_value_that_cannot_be_used_is_refused_with_its_range(value: object, de
     (fault,) = refusal({**GOOD, "temp": value}).faults
     assert fault.pointer == "/temp"
     assert detail in fault.detail
-    assert fault.facts == {"feature": "temp", "unit": "°C", "valid_range": [0.0, 100.0]}
+    facts = {name: fact for name, fact in fault.facts.items() if name != "looks_like"}
+    assert facts == {"feature": "temp", "unit": "°C", "valid_range": [0.0, 100.0]}
+
+
+@pytest.mark.parametrize(("value", "looks_like"), [(350.0, ["K"]), (200.0, ["°F"]), (293.0, ["K"]), (5_000.0, None)])
+def test_a_value_in_another_unit_is_recognised(value: float, looks_like: list[str] | None):
+    (fault,) = refusal({**GOOD, "temp": value}).faults
+    assert fault.facts.get("looks_like") == looks_like
+    assert ("looks like" in fault.detail) == (looks_like is not None)
+
+
+def test_a_reading_that_names_its_unit_is_not_guessed_at():
+    (fault,) = refusal({**GOOD, "temp": {"value": 350.0, "unit": "degC"}}).faults
+    assert "looks_like" not in fault.facts
+
+
+@pytest.mark.parametrize("unit", ["°C", "degC", " C ", "Celsius", None])
+def test_a_reading_may_name_the_unit_of_its_feature_in_any_spelling(unit: str | None):
+    assert READER.read({**GOOD, "temp": {"value": 7, "unit": unit}})[0] == 7.0
+
+
+def test_a_reading_in_another_unit_is_refused_and_both_are_named():
+    (fault,) = refusal({**GOOD, "flow/rate": {"value": 7, "unit": "t/h"}}).faults
+    assert (fault.pointer, fault.facts["unit"], fault.facts["given_unit"]) == ("/flow~1rate/unit", "kg/h", "t/h")
+    assert "'t/h'" in fault.detail
+    assert "'kg/h'" in fault.detail
+
+
+def test_a_feature_without_a_unit_takes_a_reading_in_any():
+    assert READER.read({**GOOD, "p": {"value": 7, "unit": "bar"}})[2] == 7.0
+
+
+def test_a_row_tells_which_of_its_values_are_uncertain_and_which_are_bad():
+    row = READER.read_row({**GOOD, "temp": {"quality": "bad"}, "p": {"value": 3, "quality": "Uncertain"}})
+    assert (row.uncertain, [fault.pointer for fault in row.bad]) == (("p",), ["/temp"])
+    assert row.known() == [None, 80.0, 3.0]
 
 
 @pytest.mark.parametrize("value", [np.float64(20.5), np.float32(20.5), np.int64(20)])
@@ -105,6 +140,8 @@ def test_a_bad_reading_among_malformed_values_is_listed_with_them():
         ({"value": 7, "timestamp": "2026-04-01"}, "/temp/timestamp"),
         ({"value": 7, "timestamp": 1}, "/temp/timestamp"),
         ({"value": 7, "unit": "K"}, "/temp/unit"),
+        ({"value": 7, "unit": 5}, "/temp/unit"),
+        ({"value": 7, "source": "plc"}, "/temp/source"),
         ({"quality": "good"}, "/temp/value"),
         ({"value": "7"}, "/temp/value"),
         ({"value": 700}, "/temp/value"),

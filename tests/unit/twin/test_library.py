@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator
-from sklearn.ensemble import RandomForestRegressor
+from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression
 from sklearn.preprocessing import StandardScaler
@@ -15,8 +15,10 @@ from sklearn.preprocessing import StandardScaler
 from services.twin.domain.applicability import State
 from services.twin.domain.features import InputsInvalid
 from services.twin.domain.intervals import TooFewResiduals
+from services.twin.domain.live_settings import LiveSettingsInvalid
 from services.twin.domain.prediction import PredictionNotFinite
 from services.twin.library import Twin, package
+from services.twin.packaging import aids
 from services.twin.packaging.calibration import TooFewCalibrationRows
 from services.twin.packaging.errors import DataUnusable
 from shared.onnx.errors import BundleAltered, BundleMalformed, BundleUntrustedKey
@@ -39,6 +41,8 @@ def plant(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 X, Y = plant(1_500, 0)
 X_NEW, Y_NEW = plant(4_000, 1)
+# Nothing to predict, and noise that grows with temperature.
+NOISE = np.random.default_rng(9).normal(size=1_500) * (0.2 + (X[:, 0] - 340) / 20)
 
 
 @pytest.fixture(autouse=True)
@@ -47,14 +51,25 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "home"
 
 
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rougher quantiles in a tenth of the time."""
+
+    def quantile(share: float) -> HistGradientBoostingRegressor:
+        return HistGradientBoostingRegressor(loss="quantile", quantile=share, max_iter=12, max_leaf_nodes=7)
+
+    monkeypatch.setattr(aids, "_quantile", quantile)
+
+
 @pytest.fixture(scope="module")
 def forest() -> RandomForestRegressor:
-    return RandomForestRegressor(20, min_samples_leaf=3, random_state=0).fit(X, Y)
+    return RandomForestRegressor(10, min_samples_leaf=3, random_state=0).fit(X, Y)
 
 
 def make(out: Path, estimator: BaseEstimator, rows: Any = X, target: Any = Y, **changes: Any) -> Path:
-    arguments = {"name": "yield", "version": "1.0", "features": FEATURES, "target": TARGET, "out": out, **changes}
-    return package(estimator, rows, target, **arguments)
+    """One method alone, unless told: trying all of them takes seconds."""
+    arguments = {"name": "yield", "version": "1.0", "features": FEATURES, "target": TARGET, "out": out}
+    return package(estimator, rows, target, **{**arguments, "interval": "split", **changes})
 
 
 def test_a_package_predicts_what_the_estimator_predicts_with_an_interval_around_it(
@@ -78,8 +93,9 @@ def test_one_row_and_many_rows_agree(tmp_path: Path, forest: RandomForestRegress
     np.testing.assert_array_equal(twin.predict_many(mappings, level=0.8).prediction, prediction)
 
 
+@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("calibration", [None, 0.25, "held back"])
-@pytest.mark.parametrize("interval", ["auto", "split", "normalized"])
+@pytest.mark.parametrize("interval", ["auto", "split", "normalized", "cqr"])
 def test_intervals_cover_unseen_rows_as_often_as_they_promise(
     tmp_path: Path, forest: RandomForestRegressor, calibration: Any, interval: str
 ):
@@ -88,7 +104,10 @@ def test_intervals_cover_unseen_rows_as_often_as_they_promise(
     twin = Twin.load(make(tmp_path / "bundle", forest, interval=interval, calibration=calibration))
     for level in (0.5, 0.8, 0.9, 0.95):
         _, lower, upper = twin.predict_many(X_NEW, level=level)
-        assert np.mean((lower <= Y_NEW) & (upper >= Y_NEW)) == pytest.approx(level, abs=0.045)
+        coverage = np.mean((lower <= Y_NEW) & (upper >= Y_NEW))
+        assert coverage >= level - 0.055
+        # An interval between quantiles always holds the prediction, and at low levels that is more than it needs.
+        assert coverage <= level + 0.055 or (twin.card["interval"]["method"] == "cqr" and level < 0.9)
 
 
 def test_training_rows_never_calibrate_the_served_model(tmp_path: Path):
@@ -99,20 +118,48 @@ def test_training_rows_never_calibrate_the_served_model(tmp_path: Path):
     assert np.mean((lower <= Y_NEW) & (upper >= Y_NEW)) == pytest.approx(0.9, abs=0.04)
 
 
+@pytest.mark.usefixtures("quick")
 def test_the_card_says_how_the_intervals_were_found_and_how_good_they_are(
     tmp_path: Path, forest: RandomForestRegressor
 ):
-    card = Twin.load(make(tmp_path / "bundle", forest)).card
+    card = Twin.load(make(tmp_path / "bundle", forest, interval="auto")).card
     assert json.loads(json.dumps(card, allow_nan=False)) == json.loads(json.dumps(card))
     assert card["interval"]["calibration"]["source"] == "out_of_fold"
     assert card["interval"]["calibration"]["rows"] == card["training"]["rows"] == len(X)
-    evaluation = {entry["method"]: entry for entry in card["interval"]["evaluation"]}
-    assert card["interval"]["method"] == min(evaluation, key=lambda method: evaluation[method]["winkler"])
-    assert all(entry["coverage"] == pytest.approx(0.9, abs=0.03) for entry in evaluation.values())
+    evaluation = {(entry["method"], entry["level"]): entry for entry in card["interval"]["evaluation"]}
+    methods = ["split", "normalized", "cqr"]
+    assert sorted(evaluation) == sorted((method, level) for method in methods for level in (0.5, 0.8, 0.9, 0.95, 0.99))
+    assert card["interval"]["method"] == min(methods, key=lambda method: evaluation[method, 0.9]["winkler"])
+    assert all(evaluation[method, 0.9]["coverage"] == pytest.approx(0.9, abs=0.03) for method in methods)
+    assert card["interval"]["selection"]["coverage"] == pytest.approx(0.9, abs=0.03)
     assert card["metrics"]["rmse"] > card["training"]["fit"]["rmse"]
     assert card["exactness"]["rows"] == 20_000
     assert (card["features"][0]["unit"], card["features"][0]["valid_range"]) == ("°C", [340.0, 380.0])
     assert card["warnings"] == []
+
+
+def test_the_card_says_how_the_training_rows_are_spread_and_the_error_from_fold_to_fold(
+    tmp_path: Path, forest: RandomForestRegressor
+):
+    card = Twin.load(make(tmp_path / "bundle", forest)).card
+    temp = card["training"]["features"]["temp"]
+    assert temp["quantiles"]["0.5"] == np.median(X[:, 0])
+    assert [float(share) for share in temp["quantiles"]] == [0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99]
+    assert (temp["minimum"], temp["maximum"]) == (X[:, 0].min(), X[:, 0].max())
+    assert card["training"]["target"]["quantiles"]["0.95"] == pytest.approx(np.quantile(Y, 0.95))
+    folds = card["metrics"]["folds"]
+    assert len(folds["rmse"]) == 5
+    assert np.sqrt(np.mean(np.square(folds["rmse"]))) == pytest.approx(card["metrics"]["rmse"])
+    assert 0 < folds["std"] < 0.3 * folds["mean"]
+
+
+def test_what_observations_may_change_is_on_the_card_as_it_was_told(tmp_path: Path):
+    estimator = LinearRegression().fit(X, Y)
+    assert "live" not in Twin.load(make(tmp_path / "plain", estimator)).card
+    live = Twin.load(make(tmp_path / "live", estimator, live={"adaptive": True, "window_rows": 300})).card["live"]
+    assert (live["adaptive"], live["bias_update"], live["window_rows"]) == (True, False, 300)
+    with pytest.raises(LiveSettingsInvalid):
+        make(tmp_path / "wrong", estimator, live={"adaptve": True})
 
 
 def test_rows_held_back_are_said_to_be_so(tmp_path: Path, forest: RandomForestRegressor):
@@ -153,12 +200,31 @@ def test_a_linear_model_with_its_scaler_is_served_from_raw_values(tmp_path: Path
     twin = Twin.load(make(tmp_path / "bundle", estimator, scaler=scaler))
     expected = estimator.predict(scaler.transform(X_NEW))
     np.testing.assert_allclose(twin.predict_many(X_NEW).prediction, expected, rtol=1e-12)
-    assert twin.card["interval"]["method"] == "split"
 
 
-def test_normalised_intervals_need_trees(tmp_path: Path):
-    with pytest.raises(DataUnusable, match="not possible"):
-        make(tmp_path / "bundle", LinearRegression().fit(X, Y), interval="normalized")
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize(("interval", "output"), [("normalized", "spread"), ("cqr", "upper_quantile")])
+def test_a_model_that_knows_no_spread_gets_models_beside_it_that_follow_the_noise(
+    tmp_path: Path, interval: str, output: str
+):
+    twin = Twin.load(make(tmp_path / "bundle", LinearRegression().fit(X, NOISE), target=NOISE, interval=interval))
+    quiet, loud = (twin.predict({"temp": temp, "pressure": 6.0}) for temp in (345.0, 375.0))
+    assert loud.upper - loud.lower > 1.5 * (quiet.upper - quiet.lower)
+    outputs = json.loads((tmp_path / "bundle" / "manifest.json").read_text())["graph"]["outputs"]
+    assert output in [tensor["name"] for tensor in outputs]
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize(("interval", "needed"), [("normalized", 167), ("cqr", 667)])
+def test_too_few_rows_for_the_models_of_an_interval_are_refused_with_the_number_needed(
+    tmp_path: Path, interval: str, needed: int
+):
+    rows, target = X[: needed - 1], Y[: needed - 1]
+    with pytest.raises(TooFewCalibrationRows) as caught:
+        make(tmp_path / "bundle", LinearRegression().fit(rows, target), rows, target, interval=interval)
+    assert caught.value.facts == {"needed": needed, "count": needed - 1}
+    rows, target = X[:needed], Y[:needed]
+    make(tmp_path / "bundle", LinearRegression().fit(rows, target), rows, target, interval=interval)
 
 
 @pytest.mark.parametrize(

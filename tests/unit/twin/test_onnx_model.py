@@ -4,11 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from onnx import helper
 
 from services.twin.adapters.onnx_model import load_model, model_card
-from services.twin.domain.bundle_layout import CALIBRATION_FILE, PREDICTION, REGION_FILE
-from services.twin.packaging.graph import SCALED, Body, assemble, constant
+from services.twin.domain.bundle_layout import CALIBRATION_FILE, INPUT, PREDICTION, REGION_FILE
+from services.twin.packaging.graph import GraphBuilder, assemble
 from shared.onnx.arrays import pack_arrays
 from shared.onnx.bundle import Bundle, open_bundle, write_bundle
 from shared.onnx.errors import BundleMalformed
@@ -16,24 +15,22 @@ from shared.onnx.manifest import BundleKind, ElementType, Feature, Manifest, Tar
 from shared.onnx.signing import SigningKey, TrustStore
 
 ONE_A_ROW = Tensor(PREDICTION, ElementType.FLOAT64, (None,))
-REGION = {name: np.zeros(2) for name in ("minimum", "maximum", "mean")} | {
+REGION = {name: np.zeros(2) for name in ("minimum", "maximum", "mean", "longest_run")} | {
     "whitener": np.eye(2),
     "edge_distance": np.array(1.0),
     "out_distance": np.array(2.0),
 }
 
 
-def column(index: int) -> Body:
+def column(index: int) -> GraphBuilder:
     """A graph that answers with one of its input columns."""
-    return Body(
-        [helper.make_node("Gather", [SCALED, "index"], [PREDICTION], axis=1)],
-        [constant("index", np.array(index, np.int64))],
-        [ONE_A_ROW],
-    )
+    builder = GraphBuilder("test", 2)
+    builder.give(builder.add("Gather", [INPUT, builder.constant(np.array(index, np.int64))], axis=1), ONE_A_ROW)
+    return builder
 
 
-def bundle(folder: Path, body: Body, **card: object) -> Bundle:
-    converted = assemble(2, [], body)
+def bundle(folder: Path, builder: GraphBuilder, **card: object) -> Bundle:
+    converted = assemble(2, [builder])
     manifest = Manifest(
         kind=BundleKind.REGRESSOR,
         name="power",
@@ -55,16 +52,17 @@ def bundle(folder: Path, body: Body, **card: object) -> Bundle:
 
 
 def test_a_graph_with_one_double_a_row_predicts(tmp_path: Path):
-    predictions, spreads = load_model(bundle(tmp_path, column(1))).compute(np.array([[1.0, 2.0], [3.0, 4.0]]))
-    np.testing.assert_array_equal(predictions, [2.0, 4.0])
-    np.testing.assert_array_equal(spreads, [0.0, 0.0])
+    outputs = load_model(bundle(tmp_path, column(1))).compute(np.array([[1.0, 2.0], [3.0, 4.0]]))
+    np.testing.assert_array_equal(outputs.prediction, [2.0, 4.0])
+    assert outputs.spread is None
 
 
 def test_a_graph_that_answers_with_another_shape_is_refused(tmp_path: Path):
     two_a_row = Tensor(PREDICTION, ElementType.FLOAT64, (None, 2))
-    body = Body([helper.make_node("Identity", [SCALED], [PREDICTION])], [], [two_a_row])
+    builder = GraphBuilder("test", 2)
+    builder.give(INPUT, two_a_row)
     with pytest.raises(BundleMalformed, match="one double a row"):
-        load_model(bundle(tmp_path, body))
+        load_model(bundle(tmp_path, builder))
 
 
 def test_a_graph_that_cannot_compute_is_refused_when_it_is_loaded_and_not_when_it_is_asked(tmp_path: Path):

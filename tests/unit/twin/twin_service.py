@@ -12,6 +12,7 @@ from sklearn.ensemble import RandomForestRegressor
 
 from services.twin.adapters.tables import HISTORY, SCRIPTS
 from services.twin.app import create_app
+from services.twin.domain.live_settings import LiveSettings
 from services.twin.packaging.package import build_package, describe
 from services.twin.settings import TwinSettings
 from shared.database import migrate
@@ -49,7 +50,15 @@ class Bench:
     def key(self, name: str = "signing") -> SigningKey:
         return SigningKey.load_or_create(self.folder / "keys" / f"{name}.pem")
 
-    def bundle(self, name: str = "yield", version: str = "1", *, trees: int = 3, key: SigningKey | None = None) -> Path:
+    def bundle(
+        self,
+        name: str = "yield",
+        version: str = "1",
+        *,
+        trees: int = 3,
+        key: SigningKey | None = None,
+        live: LiveSettings | None = None,
+    ) -> Path:
         """A bundle folder; another number of trees is another model."""
         info = build_package(
             RandomForestRegressor(trees, random_state=0).fit(X, Y),
@@ -62,6 +71,7 @@ class Bench:
             out=self.folder / "bundles" / f"{name}-{version}-{trees}",
             key=key or self.key(),
             now=self.clock.now(),
+            live=live,
         )
         return info.folder
 

@@ -1,0 +1,1 @@
+"""What each `futago` command does; `futago/cli.py` is the list of them."""

@@ -1,0 +1,77 @@
+"""`futago plan`: from a file to a file, without a suite."""
+
+import json
+import os
+import signal
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from futago.cli import app
+from futago.commands.plan import ProblemUnreadable, ResultUnwritable
+from services.planner import library
+from services.planner.domain.problem import ProblemInvalid
+from tests.unit.planner.planted import planted_document
+
+
+@pytest.fixture(autouse=True)
+def _compiled_elsewhere(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the compiled search between test runs; the command's own folder is a new one in every test."""
+    cache = request.config.cache
+    assert cache is not None
+    library.keep_compiled(cache.mkdir("planner-search"))
+    monkeypatch.setattr(library, "warm_up", lambda _folder: True)
+
+
+@pytest.fixture
+def problem(tmp_path: Path) -> Path:
+    path = tmp_path / "problem.json"
+    path.write_text(json.dumps(planted_document(devices=24, areas=2, seed=1)["problem"]), encoding="utf-8")
+    return path
+
+
+def run(*arguments: str) -> Any:
+    return CliRunner().invoke(app, ["plan", *arguments])
+
+
+def test_a_problem_becomes_a_plan_that_scores_what_the_file_says(problem: Path, tmp_path: Path):
+    out = tmp_path / "result.json"
+    ran = run(str(problem), "-o", str(out), "--seconds", "1", "--seed", "3", "--home", str(tmp_path))
+    assert ran.exit_code == 0, ran.output
+    result = json.loads(out.read_text(encoding="utf-8"))
+    scored = library.score(json.loads(problem.read_text()), result)
+    assert scored.explanation is not None
+    assert scored.explanation.score.as_numbers() == result["score"]
+    assert result["bound"] <= -result["score"]["soft"]
+    assert (result["seed"], result["stopped_because"], result["conflicts"]) == (3, "seconds", [])
+
+
+def test_an_interrupt_keeps_the_best_plan(problem: Path, tmp_path: Path):
+    out = tmp_path / "result.json"
+    interrupt = threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGINT))
+    interrupt.start()
+    ran = run(str(problem), "-o", str(out), "--seconds", "60", "--home", str(tmp_path))
+    interrupt.join()
+    assert ran.exit_code == 0, ran.output
+    result = json.loads(out.read_text(encoding="utf-8"))
+    assert result["stopped_because"] == "stopped"
+    assert len(result["assignments"]) == 24
+
+
+@pytest.mark.parametrize(
+    ("text", "error"), [("{", ProblemUnreadable), ("{}", ProblemInvalid), (None, ProblemUnreadable)]
+)
+def test_a_file_without_a_problem_is_refused(text: str | None, error: type[Exception], tmp_path: Path):
+    path = tmp_path / "problem.json"
+    if text is not None:
+        path.write_text(text, encoding="utf-8")
+    ran = run(str(path), "-o", str(tmp_path / "result.json"))
+    assert isinstance(ran.exception, error)
+
+
+def test_a_folder_that_is_not_there_is_noticed_before_the_search(problem: Path, tmp_path: Path):
+    ran = run(str(problem), "-o", str(tmp_path / "none" / "result.json"))
+    assert isinstance(ran.exception, ResultUnwritable)
