@@ -5,7 +5,18 @@ import sys
 
 from benchmarks.pairs import pin_to_one_core
 
-NAMES = ("twin_predict", "twin_drift", "sqlite_writers", "anomaly_skab", "planner_search")
+NAMES = (
+    "twin_predict",
+    "twin_forest",
+    "twin_http",
+    "twin_standalone",
+    "twin_fleet",
+    "twin_drift",
+    "ccpp_intervals",
+    "sqlite_writers",
+    "anomaly_skab",
+    "planner_search",
+)
 
 
 def main() -> None:

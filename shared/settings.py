@@ -7,6 +7,7 @@ production configuration: `model_path`, `log_dir`, `api_port`, `max_requests_per
 
 import json
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 from urllib.parse import quote
@@ -61,8 +62,8 @@ class KeepsBundles(BaseModel):
     trust_dir: Path = Field(description="folder of public keys (PEM, Ed25519) whose bundles are accepted")
 
 
-class ServiceSettings(BaseSettings):
-    """What every process needs to know; a service adds its own fields and sets `service`.
+class ProcessSettings(BaseSettings):
+    """What a process that answers HTTP needs to know; it adds its own fields and sets `service`.
 
     A value given to the constructor is used as it is; `load` is what reads the environment.
     """
@@ -75,21 +76,11 @@ class ServiceSettings(BaseSettings):
     port: int = Field(ge=0, lt=65536, description="port to listen on; for a worker, the port of its metrics")
     log_dir: Path | None = Field(None, description="folder of the rotating log file; none logs to the console alone")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    redis_url: SecretStr = Field(description="jobs, events, limits: redis://:password@host:port/0")
-    database_url: SecretStr = Field(description="sqlite:////path.db or postgresql+psycopg://user:password@host/name")
     body_limit_bytes: int = Field(32 * 1024**2, gt=0, description="largest request body that is not an upload")
     upload_limit_bytes: int = Field(1024**3, gt=0, description="largest uploaded file")
     deadline_s: float = Field(30.0, gt=0, description="a request that has no answer by then gets a 504")
     drain_s: float = Field(5.0, ge=0, description="how long to report 'not ready' before a shutdown begins")
     enable_monitoring: bool = Field(default=True, description="serve /metrics")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _database_by_parts(cls, values: dict[str, Any]) -> dict[str, Any]:
-        parts = values.pop("database", None)
-        if parts is not None:
-            values.setdefault("database_url", Database.model_validate(parts).url())
-        return values
 
     @classmethod
     def settings_customise_sources(
@@ -104,8 +95,13 @@ class ServiceSettings(BaseSettings):
         return (init_settings,)
 
     @classmethod
-    def load(cls, config: Path | None) -> Self:
+    def load(cls, config: Path | None, told: Mapping[str, object] | None = None) -> Self:
         """Read the settings of this process.
+
+        Parameters
+        ----------
+        told
+            What the command line says; it wins over the environment.
 
         Raises
         ------
@@ -116,12 +112,27 @@ class ServiceSettings(BaseSettings):
         own = EnvSettingsSource(cls, env_prefix=f"{cls.service.upper()}_")()
         values = (_from_file(cls, config) if config else {}) | {k: v for k, v in common.items() if k not in _OWN_FIELDS}
         try:
-            return cls(**(values | own))
+            return cls(**(values | own | dict(told or {})))
         except ValidationError as error:
             raise SettingsFault([_reason(cls, fault) for fault in error.errors()]) from error
 
 
-def _from_file(settings: type[ServiceSettings], path: Path) -> dict[str, Any]:
+class ServiceSettings(ProcessSettings):
+    """What every process of the suite needs besides: the database and the Redis that they share."""
+
+    redis_url: SecretStr = Field(description="jobs, events, limits: redis://:password@host:port/0")
+    database_url: SecretStr = Field(description="sqlite:////path.db or postgresql+psycopg://user:password@host/name")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _database_by_parts(cls, values: dict[str, Any]) -> dict[str, Any]:
+        parts = values.pop("database", None)
+        if parts is not None:
+            values.setdefault("database_url", Database.model_validate(parts).url())
+        return values
+
+
+def _from_file(settings: type[ProcessSettings], path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
         document = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
@@ -145,11 +156,11 @@ def _common_fields() -> set[str]:
     return {name for model in models for name in model.model_fields} - _OWN_FIELDS
 
 
-def _aliases(settings: type[ServiceSettings]) -> set[str]:
+def _aliases(settings: type[ProcessSettings]) -> set[str]:
     return {field.alias for field in settings.model_fields.values() if field.alias}
 
 
-def _reason(settings: type[ServiceSettings], fault: Any) -> str:
+def _reason(settings: type[ProcessSettings], fault: Any) -> str:
     name = ".".join(str(part) for part in fault["loc"])
     prefix = COMMON_PREFIX if name in _common_fields() else f"{settings.service.upper()}_"
     return f"{name} ({prefix}{name.upper()} in the environment): {fault['msg']}"

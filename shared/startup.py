@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
-from shared.settings import ServiceSettings, SettingsFault
+from shared.settings import ProcessSettings, SettingsFault
 
-SettingsT = TypeVar("SettingsT", bound=ServiceSettings)
+SettingsT = TypeVar("SettingsT", bound=ProcessSettings)
 # EX_CONFIG of sysexits.h: a supervisor can tell "cannot start here" from a crash.
 EXIT_CANNOT_START = 78
 

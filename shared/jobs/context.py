@@ -51,6 +51,7 @@ class JobContext:
         self.payload = attempt.payload
         self.owner = attempt.owner
         self.attempt = attempt.number
+        self.time_limit_s = attempt.time_limit_s
         self.options = options
         self.engine = engine
         self._held = attempt

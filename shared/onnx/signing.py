@@ -7,6 +7,7 @@ out of the folder withdraws it at once.
 import hashlib
 import os
 import tempfile
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
@@ -60,19 +61,22 @@ class SigningKey:
 
     def public_pem(self) -> bytes:
         """The public half in PEM, which a `TrustStore` enrols."""
-        return self._private_key.public_key().public_bytes(
-            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
+        return _public_pem(self._private_key.public_key())
 
 
 class TrustStore:
     """A folder of public keys, `<key id>.pem`; a bundle is accepted when one of them signed it.
 
     The folder is read at each verification, so that a key enrolled or withdrawn counts at once in every process.
+
+    Parameters
+    ----------
+    further
+        Gives more keys in PEM; asked only for a key that the folder has not.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, further: Callable[[], Iterable[bytes]] = tuple) -> None:
+        self._folder, self._further = folder, further
 
     def enrol(self, public_pem: bytes) -> str:
         """Trust this key from now on; enrolling it again changes nothing. Returns the key id.
@@ -88,9 +92,20 @@ class TrustStore:
         _write_new_file(self._folder / f"{key_id}.pem", public_pem, mode=0o644)
         return key_id
 
+    def withdraw(self, key_id: str) -> bool:
+        """Take every file of this key out of the folder; whether there was one."""
+        files = [path for path, key in self._files() if _key_id(key) == key_id]
+        for path in files:
+            path.unlink(missing_ok=True)
+        return bool(files)
+
     def key_ids(self) -> tuple[str, ...]:
-        """Ids of the trusted keys, sorted."""
+        """Ids of the keys in the folder, sorted."""
         return tuple(sorted(self._keys()))
+
+    def public_keys(self) -> dict[str, str]:
+        """The keys in the folder as PEM, by id."""
+        return {key_id: _public_pem(key).decode("ascii") for key_id, key in self._keys().items()}
 
     def verify(self, key_id: str, message: bytes, signature: bytes) -> None:
         """Accept the message only with a signature of the trusted key that is named.
@@ -102,7 +117,7 @@ class TrustStore:
         BundleAltered
             If the key did not sign this message.
         """
-        public_key = self._keys().get(key_id)
+        public_key = self._keys().get(key_id) or self._further_keys().get(key_id)
         if public_key is None:
             raise BundleUntrustedKey(
                 f"the bundle is signed by key {key_id!r}, which is not trusted here", key_id=key_id
@@ -114,7 +129,13 @@ class TrustStore:
 
     def _keys(self) -> dict[str, Ed25519PublicKey]:
         # The id is computed from the key, never taken from the file name: an administrator may name files freely.
-        keys: dict[str, Ed25519PublicKey] = {}
+        return {_key_id(key): key for _, key in self._files()}
+
+    def _further_keys(self) -> dict[str, Ed25519PublicKey]:
+        keys = (_read_public_key(pem, "an enrolled key") for pem in self._further())
+        return {_key_id(key): key for key in keys}
+
+    def _files(self) -> Iterator[tuple[Path, Ed25519PublicKey]]:
         for path in sorted(self._folder.glob("*.pem")):
             try:
                 key = _read_public_key(path.read_bytes(), str(path))
@@ -122,13 +143,27 @@ class TrustStore:
                 # One stray file, or one withdrawn at this moment, must not take every model down with it.
                 log.warning("trusted_key_not_read", file=str(path), reason=str(error))
             else:
-                keys[_key_id(key)] = key
-        return keys
+                yield path, key
+
+
+def key_id_of(public_pem: bytes) -> str:
+    """The id of a public key.
+
+    Raises
+    ------
+    KeyUnusable
+        If the bytes hold no Ed25519 public key in PEM.
+    """
+    return _key_id(_read_public_key(public_pem, "the public key"))
 
 
 def _key_id(public_key: Ed25519PublicKey) -> str:
     raw = public_key.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
     return hashlib.sha256(raw).hexdigest()[:_KEY_ID_CHARACTERS]
+
+
+def _public_pem(public_key: Ed25519PublicKey) -> bytes:
+    return public_key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
 def _read_public_key(pem: bytes, what: str) -> Ed25519PublicKey:
