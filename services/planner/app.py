@@ -14,7 +14,7 @@ from services.planner.adapters.sql_plans import SqlPlans
 from services.planner.adapters.tables import HISTORY, SCRIPTS
 from services.planner.domain.calendar import HolidaySource
 from services.planner.domain.plan_desk import PlanDesk
-from services.planner.routes import explanations, plans, scores
+from services.planner.routes import explanations, plans, progress, scores
 from services.planner.settings import PlannerSettings
 from shared.clock import SystemClock
 from shared.database import current_tables, open_engine, ping
@@ -63,7 +63,7 @@ def create_app(settings: PlannerSettings) -> ServiceApp:
     return build_app(
         settings=settings,
         title="Futago inspection planner",
-        routers=(plans.router, explanations.router, scores.router),
+        routers=(plans.router, progress.router, explanations.router, scores.router),
         objects=(
             (PlanDesk, desk),
             (HolidaySource, PackagedHolidays()),

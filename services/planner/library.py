@@ -1,7 +1,8 @@
 """The planner for use in process: the worker, the command line and the tests all call this."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Final
 
@@ -10,17 +11,28 @@ from pydantic import ValidationError
 from services.planner.adapters.public_holidays import PackagedHolidays
 from services.planner.domain.explain import Explanation
 from services.planner.domain.explain import explain as explain_plan
+from services.planner.domain.feasibility import Conflict
+from services.planner.domain.feasibility import find_conflicts as conflicts_of
+from services.planner.domain.optimality import Optimality
 from services.planner.domain.plan import Assignment, InvalidAssignment, Plan, find_invalid, make_plan
 from services.planner.domain.problem import Problem, ProblemInvalid
 from services.planner.domain.score import Score
 from services.planner.schemas.faults import faults_of
-from services.planner.schemas.plan import PlanBody, score_of
+from services.planner.schemas.plan import ConflictBody, PlanBody, PlannedAssignmentBody, points_of_bound, score_of
 from services.planner.schemas.problem import parse_problem
 from services.planner.schemas.solve import SolverBody, TerminationBody
-from services.planner.solver.options import SolveOptions
+from services.planner.solver.begin import StartPlan, start_plan_of
+from services.planner.solver.options import (
+    AnnealingOptions,
+    Construction,
+    Priority,
+    SearchKind,
+    SolveOptions,
+    TabuOptions,
+)
 from services.planner.solver.solve import Progress, Solution
 from services.planner.solver.solve import solve as run_search
-from services.planner.solver.termination import StopReason, Termination
+from services.planner.solver.termination import Combine, StopReason, Termination
 from services.planner.solver.warm_up import keep_search_compiled
 from services.planner.solver.warm_up import warm_up as compile_search
 from shared.clock import Clock, SystemClock
@@ -29,14 +41,22 @@ DEFAULT_OPTIONS: Final = SolveOptions()
 DEFAULT_TERMINATION: Final = Termination()
 
 __all__ = [
+    "AnnealingOptions",
+    "Combine",
+    "Construction",
+    "Priority",
     "Progress",
     "Scoring",
+    "SearchKind",
     "SolveOptions",
     "SolvedPlan",
     "StopReason",
+    "TabuOptions",
     "Termination",
     "explain",
+    "find_conflicts",
     "keep_compiled",
+    "plan_document",
     "read_options",
     "read_problem",
     "read_termination",
@@ -53,6 +73,7 @@ class SolvedPlan:
     problem: Problem
     plan: Plan
     score: Score
+    optimality: Optimality
     steps: int
     seconds: float
     stopped_because: StopReason
@@ -92,6 +113,7 @@ def solve(
     termination: Termination = DEFAULT_TERMINATION,
     on_progress: Callable[[Progress], None] = lambda _: None,
     should_stop: Callable[[], bool] = lambda: False,
+    start_plan: Plan | Sequence[Assignment] | Mapping[str, object] | None = None,
     clock: Clock | None = None,
 ) -> SolvedPlan:
     """Search for a plan.
@@ -101,11 +123,13 @@ def solve(
     problem
         The problem, or its JSON.
     options, termination
-        How, and for how long; late acceptance of automatic length for 60 s unless told.
+        How, and for how long; a portfolio of searches for 60 s unless told.
     on_progress
         Called with better plans, at most once a second.
     should_stop
-        Asked about every 10 ms; the best plan so far is the result.
+        Asked about every 15 ms; the best plan so far is the result.
+    start_plan
+        Where the search begins: a plan, its assignments or its JSON, which may leave devices out.
     clock
         The machine's, unless told.
 
@@ -115,6 +139,8 @@ def solve(
         If the problem cannot be read.
     ProblemTooLarge, WeightsTooLarge
         If the search cannot hold or add up what the problem asks for.
+    PlanInvalid
+        If an assignment of the start plan is not possible.
     """
     read = read_problem(problem)
     found: Solution = run_search(
@@ -124,11 +150,13 @@ def solve(
         clock=SystemClock() if clock is None else clock,
         on_progress=on_progress,
         should_stop=should_stop,
+        start_plan=None if start_plan is None else _read_start(read, start_plan),
     )
     return SolvedPlan(
         problem=read,
         plan=found.plan,
         score=found.score,
+        optimality=found.optimality,
         steps=found.steps,
         seconds=found.seconds,
         stopped_because=found.stopped_because,
@@ -162,6 +190,8 @@ def explain(
     device: str | None = None,
     rule: str | None = None,
     month: str | None = None,
+    area: str | None = None,
+    day: date | None = None,
 ) -> Explanation:
     """Explain the score of a plan: its matches, chosen by filters, and their sums.
 
@@ -172,19 +202,41 @@ def explain(
     PlanInvalid
         If the assignments are not a plan of the problem.
     FilterUnknown
-        If the problem has no such device, rule or month.
+        If the problem has no such device, rule, month, area or day.
     """
     read = read_problem(problem)
     made = plan if isinstance(plan, Plan) else make_plan(read, _read_assignments(plan))
-    return explain_plan(read, made, device=device, rule=rule, month=month)
+    return explain_plan(read, made, device=device, rule=rule, month=month, area=area, day=day)
+
+
+def find_conflicts(problem: Mapping[str, object] | Problem) -> tuple[Conflict, ...]:
+    """Return what no plan can keep, before any search.
+
+    Raises
+    ------
+    ProblemInvalid
+        If the problem cannot be read.
+    """
+    return conflicts_of(read_problem(problem))
 
 
 def read_options(body: SolverBody) -> SolveOptions:
     """Return the options of a request."""
-    return SolveOptions(late_acceptance_size=body.late_acceptance_size, seed=body.seed)
+    return SolveOptions(
+        construction=Construction(body.construction),
+        priority=tuple(Priority(entry) for entry in body.priority),
+        search=SearchKind(body.search),
+        late_acceptance_size=body.late_acceptance_size,
+        accepted_count_limit=body.accepted_count_limit,
+        tabu=TabuOptions(body.tabu.entity_size, body.tabu.value_size),
+        annealing=AnnealingOptions(body.annealing.start_temperature),
+        polish=body.polish,
+        seed=body.seed,
+        threads=body.threads,
+    )
 
 
-def read_termination(body: TerminationBody, problem: Problem) -> Termination:
+def read_termination(body: TerminationBody, problem: Problem, *, longest_seconds: float | None = None) -> Termination:
     """Return the limits of a request; a wanted score is about the problem's levels."""
     wanted = None
     if body.best_score is not None:
@@ -193,8 +245,32 @@ def read_termination(body: TerminationBody, problem: Problem) -> Termination:
         seconds=body.seconds,
         unimproved_seconds=body.unimproved_seconds,
         best_score=wanted,
+        gap=body.gap,
         steps=body.steps,
+        unimproved_steps=body.unimproved_steps,
+        combine=Combine(body.combine),
+        longest_seconds=longest_seconds,
     )
+
+
+def plan_document(solved: SolvedPlan) -> dict[str, object]:
+    """Return a plan as JSON: `assignments` as the API shows them, `score`, `bound`, `gap` and how the search went."""
+    return {
+        "name": solved.problem.name,
+        "assignments": [
+            entry.model_dump(mode="json") for entry in PlannedAssignmentBody.all_of(solved.problem, solved.plan)
+        ],
+        "score": solved.score.as_numbers(),
+        "score_text": str(solved.score),
+        "bound": points_of_bound(solved.optimality),
+        "gap": solved.optimality.gap,
+        "bound_reason": solved.optimality.reason,
+        "conflicts": [ConflictBody.of(entry).model_dump(mode="json") for entry in find_conflicts(solved.problem)],
+        "seed": solved.options.seed,
+        "iterations": solved.steps,
+        "seconds": round(solved.seconds, 3),
+        "stopped_because": solved.stopped_because.value,
+    }
 
 
 def keep_compiled(cache_dir: Path) -> bool:
@@ -205,6 +281,13 @@ def keep_compiled(cache_dir: Path) -> bool:
 def warm_up(cache_dir: Path | None = None) -> bool:
     """Compile the search, so that the first plan does not wait for it; tell whether compiled code is kept."""
     return compile_search(SystemClock(), cache_dir)
+
+
+def _read_start(problem: Problem, given: Plan | Sequence[Assignment] | Mapping[str, object]) -> StartPlan:
+    if isinstance(given, Plan):
+        return StartPlan(given.start, given.area)
+    assignments = _read_assignments(given) if isinstance(given, Mapping) else given
+    return start_plan_of(problem, assignments)
 
 
 def _read_assignments(document: Mapping[str, object]) -> list[Assignment]:

@@ -11,11 +11,11 @@ from services.planner.adapters.public_holidays import PackagedHolidays
 from services.planner.adapters.solve_queue import QUEUE
 from services.planner.adapters.sql_plans import add_plan, stop_is_requested, write_found
 from services.planner.domain.explain import explain
+from services.planner.domain.feasibility import find_conflicts
 from services.planner.domain.plan import Plan
-from services.planner.domain.plan_desk import SOLVE_JOB, new_plan
+from services.planner.domain.plan_desk import SOLVE_JOB, SPARE_TIME_S, new_plan
 from services.planner.domain.problem import Problem
-from services.planner.domain.score import Score
-from services.planner.schemas.plan import PlannedAssignmentBody, subtotals_by_rule
+from services.planner.schemas.plan import ConflictBody, PlannedAssignmentBody, points_of_bound, subtotals_by_rule
 from services.planner.schemas.plans import FoundBody, PlanRequest
 from services.planner.schemas.solve import SolverBody
 from services.planner.settings import PlannerWorkerSettings
@@ -44,25 +44,25 @@ def solve_plan(context: JobContext) -> Mapping[str, JSON]:
     solved = library.solve(
         order.problem,
         options=library.read_options(request.solver),
-        termination=library.read_termination(request.termination, order.problem),
+        termination=library.read_termination(
+            request.termination, order.problem, longest_seconds=context.time_limit_s - SPARE_TIME_S
+        ),
+        start_plan=None if request.start_plan is None else request.start_plan.to_assignments(),
         on_progress=watch.on_progress,
         should_stop=watch.should_stop,
         clock=clock,
     )
-    found = _found(
-        order.problem,
-        solved.plan,
-        request.solver.model_copy(update={"late_acceptance_size": solved.options.late_acceptance_size}),
-        steps=solved.steps,
-        seconds=solved.seconds,
-        stopped_because=solved.stopped_because,
-    )
+    solver = request.solver.model_copy(update={"late_acceptance_size": solved.options.late_acceptance_size})
+    found = _found(order.problem, solved, solver, stopped_because=solved.stopped_because)
     result: dict[str, JSON] = {
         "plan": context.job_id,
         "score": found.score,
         "score_text": found.score_text,
         "iterations": found.iterations,
         "seconds": found.seconds,
+        "bound": found.bound,
+        "gap": found.gap,
+        "bound_reason": found.bound_reason,
         "stopped_because": found.stopped_because,
     }
 
@@ -82,19 +82,12 @@ class _Watch:
         self._request = request
         self._clock = clock
         self._began_s = self._attended_s = clock.monotonic_s()
-        self._best: Score | None = None
+        self._shown: library.Progress | None = None
         self._asked_to_stop = False
 
     def on_progress(self, progress: library.Progress) -> None:
-        self._best = progress.score
-        found = _found(
-            self._problem,
-            progress.plan,
-            self._request.solver,
-            steps=progress.steps,
-            seconds=progress.seconds,
-            stopped_because=None,
-        )
+        self._shown = progress
+        found = _found(self._problem, progress, self._request.solver, stopped_because=None)
 
         def show(connection: Connection) -> None:
             plan_id = self._context.job_id
@@ -108,8 +101,8 @@ class _Watch:
             self._attended_s = now_s
             self._unless_away(self._listen)
             fraction = min(1.0, (now_s - self._began_s) / self._request.termination.seconds)
-            if self._best is not None:
-                self._context.progress(fraction, str(self._best), score=self._best.as_numbers())
+            if self._shown is not None:
+                self._context.progress(fraction, str(self._shown.score), **_facts(self._shown))
         return self._asked_to_stop
 
     def _listen(self) -> None:
@@ -123,17 +116,37 @@ class _Watch:
             log.warning("plan_unwritten", plan=self._context.job_id)
 
 
+def _facts(shown: library.Progress) -> dict[str, JSON]:
+    """Return what the progress of the job says of the search."""
+    return {
+        "score": dict(shown.score.as_numbers()),
+        "bound": points_of_bound(shown.optimality),
+        "gap": shown.optimality.gap,
+        "iterations": shown.steps,
+        "seconds": round(shown.seconds, 3),
+        "moves_per_second": round(shown.steps / shown.seconds) if shown.seconds > 0 else 0,
+    }
+
+
 def _found(
-    problem: Problem, plan: Plan, solver: SolverBody, *, steps: int, seconds: float, stopped_because: str | None
+    problem: Problem,
+    shown: library.Progress | library.SolvedPlan,
+    solver: SolverBody,
+    *,
+    stopped_because: str | None,
 ) -> FoundBody:
-    explanation = explain(problem, plan)
+    explanation = explain(problem, shown.plan)
     return FoundBody(
         score=explanation.score.as_numbers(),
         score_text=str(explanation.score),
         score_by_rule=subtotals_by_rule(explanation),
         solver=solver,
-        iterations=steps,
-        seconds=round(seconds, 3),
+        iterations=shown.steps,
+        seconds=round(shown.seconds, 3),
+        bound=points_of_bound(shown.optimality),
+        gap=shown.optimality.gap,
+        bound_reason=shown.optimality.reason,
+        conflicts=[ConflictBody.of(entry) for entry in find_conflicts(problem)],
         stopped_because=stopped_because,
     )
 

@@ -65,12 +65,12 @@ class PlanInvalid(AppError):
 
     kind, code = Kind.INVALID, "planner.plan_invalid"
 
-    def __init__(self, invalid: Sequence[InvalidAssignment]) -> None:
+    def __init__(self, invalid: Sequence[InvalidAssignment], pointer: str = "") -> None:
         super().__init__(
             f"the plan has {len(invalid)} invalid assignment(s)",
             faults=[
                 Fault(
-                    "/assignments" if entry.index is None else f"/assignments/{entry.index}",
+                    f"{pointer}/assignments" if entry.index is None else f"{pointer}/assignments/{entry.index}",
                     entry.detail,
                     {"device": entry.device, "reason": entry.reason.value},
                 )
@@ -165,6 +165,19 @@ def make_plan(problem: Problem, assignments: Sequence[Assignment]) -> Plan:
         start=frozen_ints([day_index[by_device[device.id].start] for device in problem.devices]),
         area=frozen_ints([area_index[str(by_device[device.id].area)] for device in problem.devices]),
     )
+
+
+def check_start(problem: Problem, assignments: Sequence[Assignment], pointer: str = "") -> None:
+    """Make sure that a search can begin with these assignments, which may leave devices out.
+
+    Raises
+    ------
+    PlanInvalid
+        If any assignment is double or impossible.
+    """
+    invalid = [entry for entry in find_invalid(problem, assignments) if entry.reason is not InvalidReason.MISSING]
+    if invalid:
+        raise PlanInvalid(invalid, pointer)
 
 
 def _start_fault(problem: Problem, device: int, start: date) -> InvalidReason | None:

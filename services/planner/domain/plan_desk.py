@@ -59,20 +59,24 @@ class PlanOrder:
         Longest search [s].
     request
         The request as JSON, its calendar settled.
+    open_ended
+        Whether the search may go on after `seconds` for other limits.
     """
 
     problem: Problem
     assets: Sequence[str | None]
     seconds: float
     request: Mapping[str, JSON]
+    open_ended: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class PlanView:
-    """A plan, and the state of the job that makes it."""
+    """A plan, the state of the job that makes it, and its last word on how it goes."""
 
     plan: PlanRecord
     state: JobState
+    progress: Mapping[str, JSON] | None = None
 
 
 class PlanDesk:
@@ -106,7 +110,7 @@ class PlanDesk:
             order.request,
             owner=owner,
             idempotency_key=idempotency_key,
-            time_limit_s=order.seconds + SPARE_TIME_S,
+            time_limit_s=(self._search_limit_s if order.open_ended else order.seconds) + SPARE_TIME_S,
         )
         # The worker adds the row too: whoever of the two comes second finds it there.
         self._plans.add(
@@ -117,7 +121,13 @@ class PlanDesk:
     def look(self, plan_id: str) -> PlanView:
         """Return a plan as it is now, or raise `PlanMissing`."""
         plan = self._plans.get(plan_id)
-        return PlanView(plan, self._state(plan.summary))
+        if plan.summary.finished:
+            return PlanView(plan, JobState.SUCCEEDED)
+        try:
+            job = self._jobs.get(plan_id)
+        except JobMissing:
+            return PlanView(plan, JobState.FAILED)
+        return PlanView(plan, job.state, job.progress)
 
     def page(self, *, limit: int, cursor: str | None) -> PlanPage:
         """Return a part of the list of plans, or raise `CursorInvalid`."""
@@ -127,14 +137,6 @@ class PlanDesk:
         """Ask a search to end with the best plan it has; a finished one stays as it is. Or raise `PlanMissing`."""
         self._plans.request_stop(plan_id)
         return self.look(plan_id)
-
-    def _state(self, plan: PlanSummary) -> JobState:
-        if plan.finished:
-            return JobState.SUCCEEDED
-        try:
-            return self._jobs.get(plan.id).state
-        except JobMissing:
-            return JobState.FAILED
 
 
 def new_plan(

@@ -1,5 +1,6 @@
 """Why a plan has its score."""
 
+from datetime import date
 from typing import Annotated
 
 from anyio import CapacityLimiter, to_thread
@@ -32,13 +33,18 @@ async def explain_plan(  # noqa: PLR0917 (FastAPI passes them by name)
     device: Annotated[str | None, Query(max_length=200)] = None,
     rule: Annotated[str | None, Query(max_length=200, description="a rule, or the name of one instance of it")] = None,
     month: Annotated[str | None, Query(pattern=r"^\d{4}-\d{2}$")] = None,
+    area: Annotated[str | None, Query(max_length=200)] = None,
+    day: Annotated[date | None, Query()] = None,
 ) -> ExplanationBody:
-    """List every match of the plan, or those of a device, rule or month, with its devices, dates and points."""
+    """List every match of the plan, or those of a device, rule, month, area or day, with its dates and points.
+
+    With a `device` the best other places for it are listed too, each with what it would cost.
+    """
     view = await to_thread.run_sync(desk.look, plan_id)
     check_reach(caller, view.plan.summary.assets)
 
     def read_and_explain(record: PlanRecord) -> ExplanationBody:
         problem, plan = read_kept(record, holidays)
-        return ExplanationBody.of(explain(problem, plan, device=device, rule=rule, month=month))
+        return ExplanationBody.of(explain(problem, plan, device=device, rule=rule, month=month, area=area, day=day))
 
     return await to_thread.run_sync(read_and_explain, view.plan, limiter=limiter)

@@ -6,6 +6,7 @@ from anyio import to_thread
 from fastapi import APIRouter, Header, Query, Response, status
 
 from services.planner.domain.calendar import CalendarTooShort, CountryUnknown, HolidaySource
+from services.planner.domain.plan import PlanInvalid
 from services.planner.domain.plan_desk import PlanDesk, SearchTooLong
 from services.planner.domain.plan_records import PlanMissing
 from services.planner.domain.problem import ProblemInvalid
@@ -32,6 +33,7 @@ Planner = Annotated[Principal, require(Permission.PLAN)]
         NotAllowed,
         AssetOutOfReach,
         ProblemInvalid,
+        PlanInvalid,
         CountryUnknown,
         CalendarTooShort,
         SearchTooLong,

@@ -1,14 +1,20 @@
 """A plan, its score and its explanation on the wire."""
 
+import math
+from datetime import date
+from decimal import Decimal
 from typing import Self, TypeAlias
 
 from pydantic import ConfigDict, Field
 
+from services.planner.domain.alternatives import Alternative
 from services.planner.domain.explain import Explanation, Subtotal
+from services.planner.domain.feasibility import Conflict, ConflictKind
+from services.planner.domain.optimality import Optimality
 from services.planner.domain.plan import Assignment, InvalidAssignment, InvalidReason, Plan
 from services.planner.domain.problem import Problem
 from services.planner.domain.rule import BASE_DECIMALS, Match
-from services.planner.domain.score import Score, json_number
+from services.planner.domain.score import Score, exact_decimal, json_number
 from services.planner.schemas.base import AreaId, Body, Name, PlainDate
 
 Points: TypeAlias = int | float
@@ -74,6 +80,8 @@ class SubtotalBody(Body):
     level: str
     device: str | None = None
     month: str | None = None
+    area: str | None = None
+    day: PlainDate | None = None
     matches: int
     points: Points
 
@@ -105,8 +113,54 @@ class MatchBody(Body):
         )
 
 
+class AlternativeBody(Body):
+    """Another place for the device, all others left where they are, and what the score would change by."""
+
+    start: PlainDate
+    area: int | str
+    change: ScoreBody = Field(description="below zero where the plan would get worse")
+    by_rule: list[SubtotalBody]
+
+    @classmethod
+    def of(cls, alternative: Alternative) -> Self:
+        """Write an alternative down."""
+        decimals = alternative.change.decimals
+        return cls(
+            start=alternative.start,
+            area=alternative.area,
+            change=alternative.change.as_numbers(),
+            by_rule=[
+                SubtotalBody(rule=part.rule, level=part.level, matches=1, points=json_number(part.units, decimals))
+                for part in alternative.by_rule
+            ],
+        )
+
+
+class ConflictBody(Body):
+    """Something no plan can keep."""
+
+    kind: ConflictKind
+    rules: list[str]
+    devices: list[str] = Field(description="without any one of them the rest could be kept, as far as this reason goes")
+    first: PlainDate
+    last: PlainDate
+    detail: str
+
+    @classmethod
+    def of(cls, conflict: Conflict) -> Self:
+        """Write a conflict down."""
+        return cls(
+            kind=conflict.kind,
+            rules=list(conflict.rules),
+            devices=list(conflict.devices),
+            first=conflict.first,
+            last=conflict.last,
+            detail=conflict.detail,
+        )
+
+
 class ExplanationBody(Body):
-    """Every match of a plan, and three ways to add them up, each of which gives `total`."""
+    """Every match of a plan, and five ways to add them up, each of which gives `total`."""
 
     score: ScoreBody
     score_text: str = Field(description="the score with every digit, such as 0hard/-8415.25soft")
@@ -115,6 +169,11 @@ class ExplanationBody(Body):
     by_rule: list[SubtotalBody]
     by_device: list[SubtotalBody] = Field(description="a match of several devices is shared equally among them")
     by_month: list[SubtotalBody]
+    by_area: list[SubtotalBody] = Field(description="a match without an area counts where all its devices are")
+    by_day: list[SubtotalBody]
+    alternatives: list[AlternativeBody] = Field(
+        description="with a `device`: the best other places for it, each with what it would cost"
+    )
 
     @classmethod
     def of(cls, explanation: Explanation) -> Self:
@@ -128,6 +187,9 @@ class ExplanationBody(Body):
             by_rule=subtotals_by_rule(explanation),
             by_device=[_subtotal(entry, decimals, device=entry.part) for entry in explanation.by_device],
             by_month=[_subtotal(entry, decimals, month=entry.part) for entry in explanation.by_month],
+            by_area=[_subtotal(entry, decimals, area=entry.part) for entry in explanation.by_area],
+            by_day=[_subtotal(entry, decimals, day=entry.part) for entry in explanation.by_day],
+            alternatives=[AlternativeBody.of(entry) for entry in explanation.alternatives],
         )
 
 
@@ -185,17 +247,36 @@ def subtotals_by_rule(explanation: Explanation) -> list[SubtotalBody]:
     return [_subtotal(entry, explanation.score.decimals) for entry in explanation.by_rule]
 
 
+def points_of_bound(optimality: Optimality) -> Points | None:
+    """Return the bound as a JSON number; a float may be a trifle off, and then never above the bound."""
+    if optimality.bound_units is None:
+        return None
+    points = json_number(optimality.bound_units, optimality.decimals)
+    exact = exact_decimal(optimality.bound_units, optimality.decimals)
+    return points if Decimal(points) <= exact else math.nextafter(points, -math.inf)
+
+
 def score_of(levels: tuple[str, ...], points: ScoreBody, decimals: int) -> Score:
     """Return a score from points by level; levels left out are 0."""
     return Score(levels, tuple(round(points.get(level, 0) * 10**decimals) for level in levels), decimals)
 
 
-def _subtotal(entry: Subtotal, decimals: int, *, device: str | None = None, month: str | None = None) -> SubtotalBody:
+def _subtotal(
+    entry: Subtotal,
+    decimals: int,
+    *,
+    device: str | None = None,
+    month: str | None = None,
+    area: str | None = None,
+    day: str | None = None,
+) -> SubtotalBody:
     return SubtotalBody(
         rule=entry.rule,
         level=entry.level,
         device=device,
         month=month,
+        area=area,
+        day=None if day is None else date.fromisoformat(day),
         matches=entry.matches,
         points=json_number(entry.units, decimals),
     )

@@ -6,16 +6,18 @@ from typing import Annotated, Self, TypeAlias
 from pydantic import Field, PlainSerializer
 
 from services.planner.domain.calendar import HolidaySource
-from services.planner.domain.plan import Plan, make_plan
+from services.planner.domain.plan import Plan, check_start, make_plan
 from services.planner.domain.plan_desk import PlanOrder, PlanView
 from services.planner.domain.plan_records import PlanNotFound, PlanPage, PlanRecord, PlanSummary
 from services.planner.domain.problem import Problem
 from services.planner.schemas.base import Body
-from services.planner.schemas.plan import PlanBody, PlannedAssignmentBody, ScoreBody, SubtotalBody
+from services.planner.schemas.plan import ConflictBody, PlanBody, PlannedAssignmentBody, Points, ScoreBody, SubtotalBody
 from services.planner.schemas.problem import ProblemBody
-from services.planner.schemas.solve import SolverBody, TerminationBody
+from services.planner.schemas.solve import CombineName, SolverBody, TerminationBody
 from shared.clock import rfc3339
 from shared.contracts.job import JobState
+
+NO_PLAN_YET = "no plan has been found yet"
 
 Moment: TypeAlias = Annotated[datetime, PlainSerializer(rfc3339, return_type=str, when_used="json")]
 
@@ -26,6 +28,7 @@ class PlanRequest(Body):
     problem: ProblemBody
     solver: SolverBody = SolverBody()
     termination: TerminationBody = TerminationBody()
+    start_plan: PlanBody | None = Field(None, description="where the search begins; it may leave devices out")
 
     def to_order(self, holidays: HolidaySource) -> PlanOrder:
         """Return the request of the domain.
@@ -34,13 +37,19 @@ class PlanRequest(Body):
         ------
         ProblemInvalid, CountryUnknown, CalendarTooShort
             As the problem says.
+        PlanInvalid
+            If an assignment of the start plan is not possible.
         """
         settled = self.model_copy(update={"problem": self.problem.settled(holidays)})
+        problem = settled.problem.to_problem(holidays, "/problem")
+        if self.start_plan is not None:
+            check_start(problem, self.start_plan.to_assignments(), "/start_plan")
         return PlanOrder(
-            problem=settled.problem.to_problem(holidays, "/problem"),
+            problem=problem,
             assets=[device.asset for device in self.problem.devices],
             seconds=self.termination.seconds,
             request=settled.model_dump(mode="json", by_alias=True),
+            open_ended=self.termination.combine is CombineName.ALL,
         )
 
 
@@ -60,6 +69,12 @@ class FoundBody(Body):
     solver: SolverBody = Field(description="with the size that `auto` came to")
     iterations: int = Field(description="moves tried")
     seconds: float = Field(description="time of the search [s]")
+    bound: Points | None = Field(
+        None, description="cost of the last level that no plan goes below, among those with the best earlier levels"
+    )
+    gap: float | None = Field(None, description="part of the cost that a better plan could save at most; 0 is optimal")
+    bound_reason: str | None = Field(None, description="why there is no bound")
+    conflicts: list[ConflictBody] = Field([], description="what no plan can keep, found before the search")
     stopped_because: str | None = Field(description="why the search ended; none while it goes on")
 
 
@@ -113,6 +128,10 @@ class PlanResponse(PlanSummaryBody):
     termination: TerminationBody
     iterations: int
     seconds: float
+    bound: Points | None
+    gap: float | None
+    bound_reason: str | None
+    conflicts: list[ConflictBody]
     stopped_because: str | None
 
     @classmethod
@@ -129,6 +148,10 @@ class PlanResponse(PlanSummaryBody):
             termination=TerminationBody.model_validate(request["termination"]),
             iterations=0 if found is None else found.iterations,
             seconds=0.0 if found is None else found.seconds,
+            bound=None if found is None else found.bound,
+            gap=None if found is None else found.gap,
+            bound_reason=NO_PLAN_YET if found is None else found.bound_reason,
+            conflicts=[] if found is None else found.conflicts,
             stopped_because=None if found is None else found.stopped_because,
         )
 

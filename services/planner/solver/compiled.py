@@ -23,8 +23,8 @@ def kernel(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def entry_point(function: Callable[P, R]) -> Callable[P, R]:
-    """Compile a function that is called as such; it may not allocate."""
-    return cast("Callable[P, R]", njit(**_NO_REFERENCE_COUNTS)(function))
+    """Compile a function that is called as such; it may not allocate, and other threads run while it does."""
+    return cast("Callable[P, R]", njit(nogil=True, **_NO_REFERENCE_COUNTS)(function))
 
 
 def keep_compiled(functions: tuple[Callable[..., object], ...], folder: Path) -> bool:

@@ -70,12 +70,13 @@ def search(model: Model, state: State, memory: Memory, random: RandomState, move
             late[position, level] = after[level]
         position = position + 1 if position + 1 < late.shape[0] else 0
         if not worse and is_less(after, memory.best_cost):
-            _remember_best(state, memory)
+            remember_best(state, memory)
     memory.position[0] = position
 
 
 @kernel
-def _remember_best(state: State, memory: Memory) -> None:
+def remember_best(state: State, memory: Memory) -> None:
+    """Write the plan down as the best one."""
     for level in range(state.cost.shape[0]):
         memory.best_cost[level] = state.cost[level]
     for device in range(state.start.shape[0]):

@@ -173,3 +173,21 @@ def undo(model: Model, state: State, proposal: Move) -> None:
             proposal.cost[0, level] = -proposal.cost[0, level]
         target = (proposal.origin[0], proposal.origin[1])
         move_device(model, state, proposal.device[0], target, proposal.cost[0])
+
+
+@kernel
+def changes_nothing(state: State, proposal: Move) -> bool:
+    """Whether an untried proposal leaves everything where it is."""
+    device, other = proposal.device[0], proposal.device[1]
+    if other != NOBODY:
+        return False
+    return bool(proposal.start[0] == state.start[device] and proposal.area[0] == state.area[device])
+
+
+@kernel
+def copy_move(source: Move, target: Move) -> None:
+    """Write one move over another."""
+    for index in range(2):
+        target.device[index] = source.device[index]
+        target.start[index] = source.start[index]
+        target.area[index] = source.area[index]

@@ -1,54 +1,57 @@
-"""From a problem to a plan: First Fit, then late acceptance until a limit is reached."""
+"""From a problem to a plan: a first one, then searches side by side until a limit is reached, and a bound meanwhile."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from threading import Event
 from typing import Final
 
 import numpy as np
 
 from services.planner.domain.arrays import IntArray, frozen_ints
 from services.planner.domain.constraints.area_exclusive import AreaExclusive
+from services.planner.domain.optimality import Optimality
 from services.planner.domain.plan import Plan
 from services.planner.domain.problem import Problem
 from services.planner.domain.score import Score
 from services.planner.domain.scoring import score_plan
+from services.planner.solver.begin import StartPlan, begin
+from services.planner.solver.bound import BoundSearch
 from services.planner.solver.colouring import colour_areas
-from services.planner.solver.construct import first_fit, place_at, scatter
-from services.planner.solver.kernels import State, empty_state
-from services.planner.solver.late_acceptance import remember, search
-from services.planner.solver.model import Model, areas_interchangeable, build_model, used_levels
-from services.planner.solver.moves import seed_random
-from services.planner.solver.options import SolveOptions
+from services.planner.solver.lane import Found, resumed
+from services.planner.solver.model import areas_interchangeable, build_model, used_levels
+from services.planner.solver.options import SearchKind, SolveOptions
+from services.planner.solver.polish import settle
+from services.planner.solver.portfolio import DEFAULT_SECONDS, late_acceptance_size, make_lanes, nominal_moves
 from services.planner.solver.termination import Standing, StopReason, Termination, reason_to_stop
 from shared.clock import Clock
 
-# Moves between two looks at the clock, at most: about 10 ms. Part of what a seed means: passes end there.
-BATCH_MOVES = 50_000
-
-# What follows when late acceptance has settled: a rise of the remembered costs above the best plan's, or none to begin
-# again from random days. Measured on the article's case over six seeds, 50 million moves each: 8403 to 8415 with this
-# sequence, 8403 to 8425 with (0.02, 0.10, None). Rises of 2 % alone found 8395, but a bad valley kept them at 8641.
-REHEATS: Final = (0.02, 0.10, 0.02, 0.10, None)
+# Moves of each lane between two looks at the clock, at most: about 15 ms. Part of what a seed means: there temperatures
+# change and lanes meet.
+BATCH_MOVES: Final = 50_000
+# A short search has at least about this many of them.
+FEWEST_BATCHES: Final = 200
+SHORTEST_BATCH: Final = 100
+# Steps of the bound's ascent between two looks at the lanes.
+BOUND_STEPS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A search under way and its best plan so far."""
+    """A search under way, its best plan so far and what is proven about it."""
 
     plan: Plan
     score: Score
+    optimality: Optimality
     steps: int
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
-class Solution:
+class Solution(Progress):
     """What a search ended with; the options with the length that `"auto"` came to."""
 
-    plan: Plan
-    score: Score
-    steps: int
-    seconds: float
     stopped_because: StopReason
     options: SolveOptions
 
@@ -61,6 +64,7 @@ def solve(
     clock: Clock,
     on_progress: Callable[[Progress], None],
     should_stop: Callable[[], bool],
+    start_plan: StartPlan | None = None,
     progress_interval_s: float = 1.0,
 ) -> Solution:
     """Search for a plan of the problem until a limit is reached.
@@ -74,9 +78,11 @@ def solve(
     clock
         For the limits in seconds.
     on_progress
-        Called with every better plan, but not more often than every `progress_interval_s` [s].
+        Called with every better plan or bound, but not more often than every `progress_interval_s` [s].
     should_stop
-        Asked about every 10 ms; the best plan so far is the result.
+        Asked about every 15 ms; the best plan so far is the result.
+    start_plan
+        Where the search begins; devices without a place in it are placed first.
     progress_interval_s
         See `on_progress` [s].
 
@@ -86,104 +92,139 @@ def solve(
         If the search cannot hold or add up what the problem asks for.
     """
     began_s = clock.monotonic_s()
-    run = _Run(problem, options, termination)
+    run = _Run(problem, options, termination, start_plan)
     better_at_s = reported_at_s = began_s
-    reported = run.best_score()
-    on_progress(run.progress(clock.monotonic_s() - began_s))
-    while True:
-        now_s = clock.monotonic_s()
-        if now_s - reported_at_s >= progress_interval_s and run.best_score() > reported:
-            reported, reported_at_s = run.best_score(), now_s
-            on_progress(run.progress(now_s - began_s))
-        standing = Standing(now_s - began_s, now_s - better_at_s, run.steps, run.best_score())
-        reason = StopReason.STOPPED if should_stop() else reason_to_stop(termination, standing)
-        if reason is None and not len(run.model.movable):
-            reason = StopReason.NOTHING_TO_MOVE
-        if reason is not None:
-            return run.solution(clock.monotonic_s() - began_s, reason)
-        if run.advance():
-            better_at_s = clock.monotonic_s()
+    better_at_steps = 0
+    shown = run.progress(clock.monotonic_s() - began_s)
+    on_progress(shown)
+    with run.working():
+        while True:
+            now_s = clock.monotonic_s()
+            seconds = now_s - began_s
+            if now_s - reported_at_s >= progress_interval_s and run.differs(shown):
+                shown, reported_at_s = run.progress(seconds), now_s
+                on_progress(shown)
+            standing = Standing(
+                seconds=seconds,
+                seconds_since_better=now_s - better_at_s,
+                steps=run.steps,
+                score=run.best_score(),
+                steps_since_better=run.steps - better_at_steps,
+                gap=run.gap(),
+            )
+            reason = StopReason.STOPPED if should_stop() else reason_to_stop(termination, standing)
+            if reason is None and not len(run.model.movable):
+                reason = StopReason.NOTHING_TO_MOVE
+            if reason is not None:
+                break
+            if run.advance(seconds):
+                better_at_s, better_at_steps = clock.monotonic_s(), run.steps
+    if options.polish:
+        run.polish()
+    return run.solution(clock.monotonic_s() - began_s, reason)
 
 
 class _Run:
-    """A search that remembers its best plan; when a pass of late acceptance has settled, another one follows."""
+    """Lanes that search side by side, and a thread that works on the bound."""
 
-    def __init__(self, problem: Problem, options: SolveOptions, termination: Termination) -> None:
+    def __init__(
+        self, problem: Problem, options: SolveOptions, termination: Termination, start_plan: StartPlan | None
+    ) -> None:
         self.problem = problem
-        self._options = options
         self.model = build_model(problem)
         self.steps = 0
-        self._limit = termination.steps
+        self._options = options
+        self._termination = termination
         self._levels = used_levels(problem)
-        self._size = list_size(self.model, options, termination)
-        # A pass that is going to get better does so within a fifth of its length or so; measured as for `list_size`.
-        self._patience_moves = max(1000, self._size * int(self.model.start_count.sum()) // 20)
-        self._batch_moves = min(BATCH_MOVES, self._patience_moves)
-        self._random = seed_random(options.seed)
-        self._passes = 0
-        self._pinned = _place_pinned(problem, self.model)
-        self._state = State(*(array.copy() for array in self._pinned))
-        first_fit(self.model, self._state, np.arange(len(problem.devices), dtype=np.int64))
-        self._memory = remember(self._state, self._size)
-        self._start_counting()
-        self._best_start = self._memory.best_start.copy()
-        self._best_area = self._memory.best_area.copy()
-        self._best_cost = self._memory.best_cost.copy()
+        self._beginning = begin(problem, self.model, options, start_plan)
+        self._best = self._beginning.first
+        self._lanes = make_lanes(problem, self._beginning, options, termination, warm=start_plan is not None)
+        self._pool = ThreadPoolExecutor(len(self._lanes) + 1, thread_name_prefix="planner-search")
+        self._bound = BoundSearch(problem, self.model)
+        self._ended = Event()
 
-    def _scatter(self) -> None:
-        """Begin again from random days: what the search lets pass is at first as bad as they are."""
-        self._state = State(*(array.copy() for array in self._pinned))
-        scatter(self.model, self._state, self._random)
-        self._memory = remember(self._state, self._size)
-        self._start_counting()
+    @contextlib.contextmanager
+    def working(self) -> Iterator[None]:
+        """Work on the bound while the caller searches; both have ended afterwards."""
+        with self._pool:
+            rising = self._pool.submit(self._raise_bound)
+            try:
+                yield
+            finally:
+                self._ended.set()
+            rising.result()
 
-    def _reheat(self, rise: float) -> None:
-        """Go on from the best plan, and let the points that count least get worse by so much for a while."""
-        self._state = empty_state(self.model)
-        for device, (start, area) in enumerate(zip(self._best_start, self._best_area, strict=True)):
-            place_at(self.model, self._state, device, int(start), int(area))
-        self._memory = remember(self._state, self._size)
-        self._memory.late[:, -1] += int(rise * int(self._best_cost[-1]))
-        self._start_counting()
+    def _raise_bound(self) -> None:
+        self._bound.first_round()
+        while not self._ended.is_set() and not self._bound.settled:
+            self._bound.work(BOUND_STEPS)
 
-    def _start_counting(self) -> None:
-        self._pass_cost = tuple(self._memory.best_cost)
-        self._pass_better_at = self.steps
+    def advance(self, seconds: float) -> bool:
+        """Let every lane try a batch of moves; tell whether the best plan got better."""
+        elapsed, batches = self._elapsed(seconds), self._batches()
+        for lane in self._lanes:
+            lane.prepare(self._best)
+        # The last lane works here: a search of one lane needs no thread but this.
+        others: list[Future[None]] = [
+            self._pool.submit(lane.advance, moves, elapsed)
+            for lane, moves in zip(self._lanes[:-1], batches[:-1], strict=True)
+            if moves
+        ]
+        if batches[-1]:
+            self._lanes[-1].advance(batches[-1], elapsed)
+        for other in others:
+            other.result()
+        self.steps += sum(batches)
+        best = min((lane.best for lane in self._lanes), key=lambda found: found.cost)
+        if best.cost >= self._best.cost:
+            return False
+        self._best = best
+        return True
 
-    def _next_pass(self) -> None:
-        rise = REHEATS[self._passes % len(REHEATS)]
-        self._passes += 1
-        if rise is None:
-            self._scatter()
-        else:
-            self._reheat(rise)
+    def polish(self) -> None:
+        """Leave no move of one device that would make the best plan better."""
+        state = resumed(self.model, self._best)
+        settle(self.model, state, np.zeros((3, len(state.cost)), dtype=np.int64))
+        self._best = Found(state.start.copy(), state.area.copy(), tuple(int(part) for part in state.cost))
 
-    def advance(self) -> bool:
-        """Try a batch of moves; tell whether the best plan got better."""
-        moves = self._batch_moves if self._limit is None else min(self._batch_moves, self._limit - self.steps)
-        search(self.model, self._state, self._memory, self._random, moves)
-        self.steps += moves
-        cost = tuple(self._memory.best_cost)
-        if cost < self._pass_cost:
-            self._pass_cost, self._pass_better_at = cost, self.steps
-        better = cost < tuple(self._best_cost)
-        if better:
-            self._best_start[:] = self._memory.best_start
-            self._best_area[:] = self._memory.best_area
-            self._best_cost[:] = self._memory.best_cost
-        if self.steps - self._pass_better_at >= self._patience_moves:
-            self._next_pass()
-        return better
+    def _elapsed(self, seconds: float) -> float:
+        """Return the part of the search that is over; where steps are limited only they count, for the seed."""
+        if self._termination.steps is not None:
+            return self.steps / self._termination.steps
+        return seconds / (DEFAULT_SECONDS if self._termination.seconds is None else self._termination.seconds)
+
+    def _batches(self) -> list[int]:
+        """Return the number of moves each lane tries next."""
+        lanes, limit = len(self._lanes), self._termination.steps
+        if limit is None:
+            return [BATCH_MOVES] * lanes
+        size = min(BATCH_MOVES, max(SHORTEST_BATCH, limit // (lanes * FEWEST_BATCHES)))
+        left = limit - self.steps
+        if left <= 0:
+            return [size] * lanes
+        return [min(size, (left + lane) // lanes) for lane in range(lanes)]
 
     def best_score(self) -> Score:
         """Return the score of the best plan, as the search added it up."""
         units = dict.fromkeys(self.problem.levels, 0)
-        units.update((level, -int(cost)) for level, cost in zip(self._levels, self._best_cost, strict=True))
+        units.update((level, -cost) for level, cost in zip(self._levels, self._best.cost, strict=True))
         return Score(self.problem.levels, tuple(units.values()), self.problem.decimals)
+
+    def gap(self) -> float | None:
+        """Return the proven gap, if the search may end for it; one limited by steps does not end by chance."""
+        gap = self._bound.judge(self._best.cost).gap
+        if self._termination.steps is not None and self._termination.gap is None:
+            return None
+        return gap
+
+    def differs(self, shown: Progress) -> bool:
+        """Whether the best plan or the bound is better than what was shown."""
+        return self.best_score() > shown.score or self._bound.judge(self._best.cost) != shown.optimality
 
     def progress(self, seconds: float) -> Progress:
         """Return the best plan so far."""
-        return Progress(self._best_plan(), self.best_score(), self.steps, seconds)
+        optimality = self._bound.judge(self._best.cost)
+        return Progress(self._best_plan(), self.best_score(), optimality, self.steps, seconds)
 
     def solution(self, seconds: float, reason: StopReason) -> Solution:
         """Return the best plan, scored from the beginning."""
@@ -191,39 +232,21 @@ class _Run:
         score = score_plan(self.problem, plan)
         if score != self.best_score():
             raise RuntimeError(f"the search added up {self.best_score()}, the plan scores {score}")
-        return Solution(
-            plan, score, self.steps, seconds, reason, replace(self._options, late_acceptance_size=self._size)
-        )
+        optimality = self._bound.judge(self._best.cost)
+        return Solution(plan, score, optimality, self.steps, seconds, reason, self._settled_options())
+
+    def _settled_options(self) -> SolveOptions:
+        if self._options.search is not SearchKind.LATE_ACCEPTANCE:
+            return self._options
+        moves = nominal_moves(self._termination, self._options.threads)
+        size = late_acceptance_size(self._beginning, self._options, moves)
+        return replace(self._options, late_acceptance_size=size)
 
     def _best_plan(self) -> Plan:
-        area = self._best_area
+        area = self._best.area
         if areas_interchangeable(self.problem):
-            area = assign_areas(self.problem, self._best_start)
-        return Plan(frozen_ints(self._best_start), frozen_ints(area))
-
-
-def list_size(model: Model, options: SolveOptions, termination: Termination) -> int:
-    """Return the length of the late acceptance list.
-
-    A pass takes about 0.11 x length x (devices x start days) moves on the article's case and on 500 devices alike.
-    `"auto"` chooses the length whose pass takes a quarter of the moves there is time for, between 80 and 20,000.
-    """
-    if options.late_acceptance_size != "auto":
-        return options.late_acceptance_size
-    seconds = 60.0 if termination.seconds is None else termination.seconds
-    # Four million moves a second is what one core does; the machine's own speed would make a seed mean nothing.
-    moves = 4_000_000 * seconds if termination.steps is None else termination.steps
-    length = moves / (4 * 0.11 * max(1, int(model.start_count.sum())))
-    return int(min(max(length, 80), 20_000))
-
-
-def _place_pinned(problem: Problem, model: Model) -> State:
-    state = empty_state(model)
-    day_index = {day: index for index, day in enumerate(problem.days)}
-    for index, device in enumerate(problem.devices):
-        if device.pinned and device.start is not None:
-            place_at(model, state, index, day_index[device.start])
-    return state
+            area = assign_areas(self.problem, self._best.start)
+        return Plan(frozen_ints(self._best.start), frozen_ints(area))
 
 
 def assign_areas(problem: Problem, start: IntArray) -> IntArray:

@@ -8,6 +8,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from services.planner import library
 from services.planner.adapters.tables import HISTORY, SCRIPTS
 from services.planner.settings import PlannerSettings
 from shared.clock import SystemClock
@@ -20,8 +21,10 @@ from tests.integration.planner.site import Site, serving
 
 @pytest.fixture(scope="session")
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the workers of the session keep the compiled search."""
-    return tmp_path_factory.mktemp("planner-cache") / "planner-search"
+    """Where the workers of the session keep the compiled search; compiled here, and not while a token runs out."""
+    folder = tmp_path_factory.mktemp("planner-cache") / "planner-search"
+    library.warm_up(folder)
+    return folder
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Plans from the request to the explanation, over HTTP, jobs and the database."""
 
 import asyncio
+import json
 import threading
 import time
 from typing import Any
@@ -12,6 +13,7 @@ from shared.contracts.job import JobState
 from shared.principal import Role
 from tests.integration.planner.site import Site, serving
 from tests.unit.planner.builders import document, rule
+from tests.unit.planner.planted import planted_document
 
 RULES = [
     rule("daily_limit", level="hard", weight=100, max=2),
@@ -164,7 +166,9 @@ async def test_what_is_not_there_is_missing_and_what_is_not_found_yet_says_so(cl
 
 
 async def test_a_search_that_is_told_to_stop_keeps_its_best_plan(site: Site, client: httpx.AsyncClient):
-    plan_id = (await client.post("/plans", json=request(seconds=50))).json()["id"]
+    # The best plan of a plant cannot be proven in a minute, so the search goes on until it is stopped.
+    body = request(seconds=50) | {"problem": planted_document(devices=24, areas=2, seed=1)["problem"]}
+    plan_id = (await client.post("/plans", json=body)).json()["id"]
     search = threading.Thread(target=site.solve_now, args=(plan_id,))
     search.start()
     deadline_s = time.monotonic() + 60
@@ -175,7 +179,26 @@ async def test_a_search_that_is_told_to_stop_keeps_its_best_plan(site: Site, cli
     search.join(30)
     plan = (await client.get(f"/plans/{plan_id}")).json()
     assert (plan["state"], plan["stopped_because"]) == ("succeeded", "stopped")
-    assert len(plan["assignments"]) == 6
+    assert len(plan["assignments"]) == 24
+    assert plan["bound"] <= -plan["score"]["soft"]
+    events = (await client.get(f"/plans/{plan_id}/progress")).text.split("\n\n")
+    assert events[0].startswith("event: end\ndata: ")
+    assert json.loads(events[0].partition("data: ")[2])["gap"] == plan["gap"]
+
+
+async def test_a_search_is_followed_as_a_stream_until_it_ends(site: Site, client: httpx.AsyncClient):
+    plan_id = (await client.post("/plans", json=request())).json()["id"]
+    search = threading.Thread(target=site.solve_now, args=(plan_id,))
+    search.start()
+    async with client.stream("GET", f"/plans/{plan_id}/progress") as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        events = [line async for line in answer.aiter_lines()]
+    search.join(30)
+    told = [json.loads(line.removeprefix("data: ")) for line in events if line.startswith("data: ")]
+    assert [line for line in events if line.startswith("event: ")][-1] == "event: end"
+    assert told[-1]["finished"]
+    assert told[-1]["score"] == (await client.get(f"/plans/{plan_id}")).json()["score"]
+    assert (await client.get("/plans/none/progress")).status_code == 404
 
 
 async def test_without_the_queue_plans_are_still_scored_and_none_is_accepted(site: Site):

@@ -10,6 +10,7 @@ from services.planner.domain.plan import Plan
 from services.planner.domain.problem import Problem
 from services.planner.domain.scoring import score_plan
 from services.planner.schemas.problem import parse_problem
+from services.planner.solver.annealing import Heat, anneal
 from services.planner.solver.colouring import colour_areas
 from services.planner.solver.compiled import entry_point
 from services.planner.solver.construct import first_fit, place_at
@@ -17,6 +18,8 @@ from services.planner.solver.kernels import State, empty_state
 from services.planner.solver.late_acceptance import remember, search
 from services.planner.solver.model import Model, areas_interchangeable, build_model, used_levels
 from services.planner.solver.moves import Move, RandomState, empty_move, keep, propose, seed_random, try_move, undo
+from services.planner.solver.polish import settle
+from services.planner.solver.sampled import Sampler, empty_choice, empty_tabu, search_choosing, search_tabu
 from services.planner.solver.solve import assign_areas
 from tests.unit.planner.builders import NoHolidays, as_ints, random_document, random_plan
 
@@ -102,6 +105,37 @@ def test_the_search_remembers_the_best_plan_with_its_cost(problem: Problem, seed
     assert list(memory.best_cost) == full_cost(problem, best)
     assert list(state.cost) == full_cost(problem, state)
     assert tuple(memory.best_cost) <= tuple(state.cost)
+
+
+@settings(max_examples=60, deadline=None)
+@given(problem=problems, seed=st.integers(0, 1000), searched=st.sampled_from(["anneal", "choose", "tabu"]))
+def test_every_search_keeps_the_full_score(problem: Problem, seed: int, searched: str):
+    model, state = placed(problem, seed)
+    memory, random, levels = remember(state, size=5), seed_random(seed), len(state.cost)
+    if searched == "anneal":
+        anneal(model, state, memory, (random, 500), Heat(np.full(levels, 1e-4), np.zeros((levels, 2))))
+    elif searched == "choose":
+        search_choosing(model, state, memory, Sampler(empty_choice(levels), random, 4, 500))
+    else:
+        tabu = empty_tabu(len(problem.devices), problem.horizon_days, 1, 1)
+        search_tabu(model, state, memory, Sampler(empty_choice(levels), random, 20, 500), tabu)
+    best = state._replace(start=memory.best_start, area=memory.best_area)
+    assert list(memory.best_cost) == full_cost(problem, best)
+    assert list(state.cost) == full_cost(problem, state)
+
+
+@settings(max_examples=60, deadline=None)
+@given(problem=problems, seed=st.integers(0, 1000))
+def test_a_polished_plan_keeps_the_full_score_and_no_move_of_one_device_improves_it(problem: Problem, seed: int):
+    model, state = placed(problem, seed)
+    before = tuple(state.cost)
+    scratch = np.zeros((3, len(state.cost)), dtype=np.int64)
+    settle(model, state, scratch)
+    after = tuple(state.cost)
+    assert list(after) == full_cost(problem, state)
+    assert after <= before
+    assert settle(model, state, scratch) == sum(problem.start_count[model.movable])
+    assert tuple(state.cost) == after
 
 
 @settings(max_examples=300, deadline=None)

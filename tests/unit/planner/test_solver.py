@@ -10,12 +10,22 @@ import pytest
 
 from services.planner import library
 from services.planner.domain.arrays import frozen_ints
-from services.planner.domain.plan import Plan, find_invalid
+from services.planner.domain.plan import Plan, PlanInvalid, find_invalid
 from services.planner.domain.problem import Problem
 from services.planner.domain.score import Score
 from services.planner.domain.scoring import score_plan
 from services.planner.domain.search_limits import ProblemTooLarge, WeightsTooLarge
-from services.planner.library import SolvedPlan, SolveOptions, StopReason, Termination
+from services.planner.library import (
+    AnnealingOptions,
+    Construction,
+    Priority,
+    SearchKind,
+    SolvedPlan,
+    SolveOptions,
+    StopReason,
+    TabuOptions,
+    Termination,
+)
 from services.planner.solver.compiled import keep_compiled
 from tests.unit.planner.builders import document, problem, random_document, rule
 from tests.unit.planner.planted import planted_document
@@ -151,12 +161,14 @@ def test_a_limit_that_has_passed_already_is_planned_for_the_first_day_and_explai
         (lambda: (Termination(seconds=0.01), lambda: False), StopReason.SECONDS),
         (lambda: (Termination(seconds=30, unimproved_seconds=0.05), lambda: False), StopReason.UNIMPROVED_SECONDS),
         (lambda: (Termination(seconds=30), lambda: True), StopReason.STOPPED),
+        (lambda: (Termination(seconds=30, gap=0.9), lambda: False), StopReason.GAP),
     ],
 )
 def test_a_search_says_why_it_ended(make: Callable[[], tuple[Termination, Callable[[], bool]]], reason: StopReason):
     termination, should_stop = make()
-    rules = [rule("return_interval", days=2000), rule("monthly_levelling")]
-    solved = library.solve(problem(rules=rules), termination=termination, should_stop=should_stop)
+    # Nobody can prove the best plan of this one in the time of a test.
+    given = planted_document(devices=24, areas=2, seed=2)
+    solved = library.solve(given["problem"], termination=termination, should_stop=should_stop)
     assert solved.stopped_because is reason
 
 
@@ -169,6 +181,94 @@ def test_a_wanted_score_ends_the_search():
 
 def test_a_plan_that_cannot_be_better_ends_the_search():
     assert solve(problem(rules=[rule("daily_limit", max=2)])).stopped_because is StopReason.PERFECT
+
+
+def test_a_plan_that_is_proven_to_be_the_best_ends_the_search():
+    of = problem(rules=[rule("return_interval", days=2000)])
+    solved = library.solve(of, termination=Termination(seconds=30))
+    assert solved.stopped_because is StopReason.OPTIMAL
+    assert solved.optimality.gap == 0.0
+    assert solved.score == best_of_all(of)
+
+
+SEARCHES = [
+    {"search": SearchKind.LATE_ACCEPTANCE},
+    {"search": SearchKind.LATE_ACCEPTANCE, "late_acceptance_size": 80, "accepted_count_limit": 4, "threads": 1},
+    {"search": SearchKind.TABU},
+    {"search": SearchKind.TABU, "tabu": TabuOptions(entity_size=3, value_size=2)},
+    {"search": SearchKind.SIMULATED_ANNEALING},
+    {"search": SearchKind.SIMULATED_ANNEALING, "annealing": AnnealingOptions({"hard": 2.0, "soft": 20.0})},
+    {"search": SearchKind.PORTFOLIO, "threads": 3},
+]
+
+
+@pytest.mark.parametrize("options", SEARCHES)
+def test_every_search_solves_a_small_problem_and_improves_a_larger_one(options: dict[str, Any]):
+    of = problem(**SMALL[0])
+    assert solve(of, 20_000, **options).score == best_of_all(of)
+    given = planted_document(devices=24, areas=2, seed=1)
+    first = solve(given["problem"], 1, polish=False, **options)
+    found = solve(given["problem"], 30_000, polish=False, **options)
+    assert found.score > first.score
+    assert score_plan(found.problem, found.plan) == found.score
+
+
+@pytest.mark.parametrize("options", SEARCHES)
+def test_every_search_is_repeatable(options: dict[str, Any]):
+    given = planted_document(devices=24, areas=2, seed=1)
+    first, again = (solve(given["problem"], 20_000, seed=5, **options) for _ in range(2))
+    assert first.assignments == again.assignments
+
+
+@pytest.mark.parametrize(
+    ("construction", "priority", "first"),
+    [
+        (Construction.FIRST_FIT, (), "late"),
+        (Construction.FIRST_FIT_DECREASING, (Priority.DUE_DATE,), "early"),
+        (Construction.FIRST_FIT_DECREASING, (Priority.CONDITION_DUE, Priority.DUE_DATE), "late"),
+        (Construction.FIRST_FIT_DECREASING, (Priority.INSPECTION_DAYS, Priority.DUE_DATE), "early"),
+    ],
+)
+def test_the_device_in_front_gets_the_day_that_costs_least(
+    construction: Construction, priority: tuple[Priority, ...], first: str
+):
+    # Two days, one place a day: the later day costs either device less, and both ways round cost the same.
+    devices = [
+        {"id": "late", "previous_end": "2017-04-20", "condition_due": "2019-04-02"},
+        {"id": "early", "previous_end": "2017-04-01"},
+    ]
+    rules = [
+        rule("daily_limit", level="hard", max=1),
+        rule("return_limit", level="medium", days=731),
+        rule("return_interval", days=731),
+    ]
+    of = problem(types={"A": 1}, devices=devices, rules=rules, start="2019-04-01", end="2019-04-02")
+    options = SolveOptions(construction=construction, priority=priority, threads=1)
+    made = library.solve(of, options=options, termination=steps(1))
+    assert [entry.device for entry in made.assignments if entry.start.isoformat() == "2019-04-02"] == [first]
+
+
+def test_a_search_goes_on_from_the_plan_it_is_given_and_places_the_rest():
+    given = planted_document(devices=24, areas=2, seed=1)
+    good = solve(given["problem"], 200_000)
+    part = [entry for entry in good.assignments if entry.device != "A00"]
+    again = library.solve(given["problem"], termination=steps(1), start_plan=good.plan)
+    rest = library.solve(given["problem"], termination=steps(1), start_plan=part)
+    assert again.score >= good.score
+    assert len(rest.assignments) == 24
+    with pytest.raises(PlanInvalid):
+        library.solve(given["problem"], termination=steps(1), start_plan=[*part, part[0]])
+
+
+def test_the_bound_and_the_gap_come_with_the_plan():
+    given = planted_document(devices=24, areas=2, seed=1)
+    solved = solve(given["problem"], 200_000)
+    document = library.plan_document(solved)
+    assert solved.optimality.bound is not None
+    assert 0 < solved.optimality.bound <= -solved.score.points("soft")
+    assert document["bound"] == pytest.approx(float(solved.optimality.bound))
+    assert document["gap"] == solved.optimality.gap
+    assert document["score"] == solved.score.as_numbers()
 
 
 def test_a_problem_with_every_device_pinned_is_not_searched():
