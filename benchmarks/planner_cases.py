@@ -1,7 +1,7 @@
 """Made-up plants of any size: a plan without a broken hard rule is laid first, and the problem is derived from it."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -12,9 +12,13 @@ FIRST, LAST = date(2019, 4, 1), date(2020, 3, 31)
 SEASON = (date(2019, 7, 1), date(2019, 9, 30))
 SPACING_DAYS, LIMIT_DAYS = 14, 900
 DEVICES_PER_TYPE = 13
+FEWEST_TYPES, MOST_LETTERS = 6, 26
+# Of a plant of six types, by type and with its own number of devices of each; of a larger one, drawn.
+SIX_TYPES_DAYS, SIX_TYPES_DEVICES = (16, 16, 12, 20, 16, 14), (13, 13, 12, 10, 13, 11)
 INSPECTION_DAYS = (8, 10, 10, 12, 12, 14)
 CLASSES = ("large", "standard", "standard", "large", "large", "standard")
 ATTEMPTS = 500
+FIRST_WEEKEND_DAY = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +45,10 @@ def made_problem(devices: int, areas: int, seed: int) -> tuple[dict[str, Any], d
     """
     rest = holidays.country_holidays("JP", years=range(FIRST.year, LAST.year + 1))
     year = (FIRST + timedelta(offset) for offset in range((LAST - FIRST).days + 1))
-    days = [day for day in year if day.weekday() < 5 and day not in rest]
+    days = [day for day in year if day.weekday() < FIRST_WEEKEND_DAY and day not in rest]
     for attempt in range(ATTEMPTS):
         chance = random.Random(seed * 1000 + attempt)
-        types = list(_types(devices, chance))
+        types = _types(devices, chance)
         laid = _lay(types, days, areas, chance)
         if laid is not None:
             free = sorted(day for day in rest if FIRST <= day <= LAST)
@@ -52,11 +56,19 @@ def made_problem(devices: int, areas: int, seed: int) -> tuple[dict[str, Any], d
     raise ValueError(f"{devices} devices do not fit into {areas} areas")
 
 
-def _types(devices: int, chance: random.Random) -> Iterator[_Type]:
-    count = max(6, round(devices / DEVICES_PER_TYPE))
-    for index in range(count):
-        members = devices // count + (index < devices % count)
-        yield _Type(f"T{index + 1:03d}", chance.choice(INSPECTION_DAYS), CLASSES[index % len(CLASSES)], members)
+def _types(devices: int, chance: random.Random) -> list[_Type]:
+    number = max(FEWEST_TYPES, round(devices / DEVICES_PER_TYPE))
+    names = [chr(ord("A") + index) if number <= MOST_LETTERS else f"T{index + 1:03d}" for index in range(number)]
+    if number == FEWEST_TYPES:
+        lengths, counts = list(SIX_TYPES_DAYS), list(SIX_TYPES_DEVICES)
+    else:
+        lengths = [chance.choice(INSPECTION_DAYS) for _ in names]
+        counts = [devices // number + (index < devices % number) for index in range(number)]
+    while sum(counts) != devices:
+        counts[names.index(chance.choice(names))] += 1 if sum(counts) < devices else -1
+    return [
+        _Type(name, lengths[index], CLASSES[index % len(CLASSES)], counts[index]) for index, name in enumerate(names)
+    ]
 
 
 def _most_large(areas: int) -> int:
@@ -104,15 +116,25 @@ def _document(
     chance: random.Random,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     free_from = [0] * areas
-    devices, assignments = [], []
-    for number, entry in enumerate(sorted(laid, key=lambda entry: entry.start)):
+    area_of: dict[_Laid, int] = {}
+    for entry in sorted(laid, key=lambda entry: (entry.start, entry.type.name)):
         area = next(index for index in range(areas) if free_from[index] <= entry.start)
         free_from[area] = entry.start + entry.type.days
-        interval = int(min(LIMIT_DAYS, max(420, LIMIT_DAYS - abs(chance.gauss(0, 150)))))
-        device = f"{entry.type.name}-{number:04d}"
-        previous = days[entry.start] - timedelta(interval)
-        devices.append({"id": device, "type": entry.type.name, "previous_end": previous.isoformat()})
-        assignments.append({"device": device, "start": days[entry.start].isoformat(), "area": area + 1})
+        area_of[entry] = area + 1
+    starts = {kind.name: sorted(entry.start for entry in laid if entry.type is kind) for kind in types}
+    for group in starts.values():
+        chance.shuffle(group)
+    devices, assignments = [], []
+    for kind in types:
+        for number, start in enumerate(starts[kind.name]):
+            interval = int(min(LIMIT_DAYS, max(420, LIMIT_DAYS - abs(chance.gauss(0, 150)))))
+            previous = days[start] - timedelta(interval)
+            while previous.weekday() >= FIRST_WEEKEND_DAY:
+                previous += timedelta(1)
+            device = f"{kind.name}{number + 1:02d}"
+            devices.append({"id": device, "type": kind.name, "previous_end": previous.isoformat()})
+            area = area_of[_Laid(start, kind)]
+            assignments.append({"device": device, "start": days[start].isoformat(), "area": area})
     problem = {
         "name": f"{len(devices)} devices",
         "horizon": {"start": FIRST.isoformat(), "end": LAST.isoformat()},

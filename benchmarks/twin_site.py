@@ -25,6 +25,8 @@ from shared.jwt import TokenSigner
 from shared.principal import ROLE_PERMISSIONS, Principal, Role
 
 _ROWS = 2_000
+# Wide enough for the rows that are sent.
+_RANGE_MARGIN = 10.0
 # More than the twin keeps in its own memory, and more than one round sends.
 _BODIES = 20_000
 
@@ -56,7 +58,7 @@ class Site:
             "FUTAGO_TRUST_DIR": f"{self.folder}/trust",
             "FUTAGO_IDENTITY_KEY_FILE": f"{self.folder}/identity.pub.pem",
             "FUTAGO_REDIS_URL": "redis://127.0.0.1:1/0",
-            "FUTAGO_LOG_LEVEL": "error",
+            "FUTAGO_LOG_LEVEL": "info",
             "TWIN_PORT": str(port),
             "TWIN_MODEL_PATH": str(self.bundle),
             **settings,
@@ -78,9 +80,13 @@ def make_site(folder: Path) -> Site:
     """Train, package and migrate: ten trees of depth five on three sensors, as a plant's first model may be."""
     os.environ["FUTAGO_HOME"] = str(folder)  # a signing key of its own
     data, pipeline = yield_dataset(_ROWS, seed=0), fitted_pipeline()
+    features = [
+        {"name": name, "valid_range": [float(column.min()) - _RANGE_MARGIN, float(column.max()) + _RANGE_MARGIN]}
+        for name, column in zip(data.columns, data.rows.T, strict=True)
+    ]
     package(
         pipeline, data.rows, data.target,
-        name="yield", version="1", features=[{"name": name} for name in data.columns], target={"name": "yield"},
+        name="yield", version="1", features=features, target={"name": "yield"},
         out=folder / "bundle", interval="normalized",
     )  # fmt: skip
     key = ec.generate_private_key(ec.SECP256R1())
@@ -108,8 +114,13 @@ def rows() -> list[list[float]]:
 
 def row_bodies() -> list[bytes]:
     """The same rows as the twin takes them."""
-    names = yield_dataset(1, seed=1).columns
+    names = feature_names()
     return [json.dumps(dict(zip(names, row, strict=True))).encode() for row in rows()]
+
+
+def feature_names() -> tuple[str, ...]:
+    """The features in the order of the model."""
+    return yield_dataset(1, seed=1).columns
 
 
 @contextmanager
