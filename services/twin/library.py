@@ -11,15 +11,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from services.twin.adapters.local_live import LocalLive
 from services.twin.adapters.onnx_model import ServedModel, load_model, model_card
-from services.twin.domain.computing import predict_row
+from services.twin.domain.computing import compute_row
 from services.twin.domain.fail_safe import FailSafe
 from services.twin.domain.live_correction import LiveCorrection
 from services.twin.domain.live_quality import RollingFigures, Verdict
 from services.twin.domain.live_settings import LiveSettings
 from services.twin.domain.prediction import Prediction
+from services.twin.domain.rescue import Rescue
+from services.twin.domain.serving import NoMeter
 from shared.clock import SystemClock
-from shared.errors import JSON
-from shared.onnx.bundle import open_bundle
+from shared.errors import JSON, AppError
+from shared.onnx.bundle import check_replaceable, open_bundle
+from shared.onnx.manifest import check_name
 from shared.onnx.settings import KeySettings
 from shared.onnx.signing import TrustStore
 
@@ -52,6 +55,7 @@ class Twin:
     def __init__(self, model: ServedModel, state: Path | None = None) -> None:
         self._model = model
         self._live = LocalLive(model, SystemClock(), state)
+        self._rescue = Rescue(NoMeter(), SystemClock())
 
     @classmethod
     def load(cls, path: str | Path, trust: TrustStore | None = None, *, state: str | Path | None = None) -> "Twin":
@@ -82,14 +86,25 @@ class Twin:
     def predict(self, inputs: Mapping[str, JSON], level: float = DEFAULT_LEVEL) -> Prediction:
         """Predict one row from values by feature name.
 
+        Where a value is Bad or the model fails, the policy on its card is taken, and `status` says so: `hold` repeats
+        what this twin predicted last at this level. There is no deadline: nobody waits for the answer but the caller.
+
         Raises
         ------
-        InputsInvalid, QualityBad
-            If a value is missing, unknown, not a finite number, out of its range, or Bad; every fault is listed.
+        InputsInvalid
+            If a value is missing, unknown, not a finite number or out of its range; every fault is listed.
+        QualityBad, ModelFailed, PredictionNotFinite
+            If a value is Bad or the model has no answer, and its policy has none either.
         LevelInvalid, TooFewResiduals
             If the calibration gives no interval of this level.
         """
-        return predict_row(self._model, inputs, level, self._live.correction)
+        row = self._model.reader.read_row(inputs)
+        try:
+            prediction = compute_row(self._model, row, level, self._live.correction)
+        except AppError as error:
+            return self._rescue.answer(self._model, row, level, None, error)
+        self._rescue.remember(self._model, prediction, None)
+        return prediction
 
     def predict_many(self, rows: ArrayLike | Sequence[Mapping[str, JSON]], level: float = DEFAULT_LEVEL) -> Predictions:
         """Predict many rows at once.
@@ -192,8 +207,8 @@ def package(
         A fitted scaler that was applied before `estimator` saw the rows; `X` is then given unscaled.
     interval
         `split`: the same width everywhere; `normalized`: wider where the trees disagree, or where a model of the
-        errors expects large ones; `cqr`: between two regressed quantiles; `auto`: whichever has the smallest Winkler
-        score at 90 % on rows that neither fitted nor calibrated it. The other three try one method alone.
+        errors expects large ones; `auto`: whichever of the two has the smaller Winkler score at 90 % on rows that
+        neither fitted nor calibrated it; `cqr`: between two regressed quantiles, which take long to fit.
     calibration
         `(X_cal, y_cal)`: rows that the estimator never saw. A share in (0, 1): that share of `X` is held back from a
         refit of the same recipe. `None`: five-fold out-of-fold errors of refits, 15 to 25 in all. The card says which
@@ -205,8 +220,8 @@ def package(
     live
         What observations may change: a mapping with `bias_update`, `adaptive`, `window_rows` and `coverage_band`.
     slim
-        `{"budget": 0.02}`: serve the smallest model whose error on unseen rows is at most 2 % larger, with fewer and
-        pruned trees, or weights in 8 or 16 bits. The card says what it cost and saved.
+        `{"budget": 0.02}`: serve the smallest model whose error on unseen rows is at most 2 % larger with 95 %
+        confidence, with fewer and pruned trees, or weights in 8 or 16 bits. The card says what it cost and saved.
     selection
         How the estimator was chosen, for the card: the split, the recipes that were tried and their errors.
 
@@ -219,6 +234,8 @@ def package(
     ------
     EstimatorUnsupported
         If there is no exact conversion for the estimator or scaler.
+    EstimatorNotFitted
+        If the estimator or scaler was never fitted.
     NotExact
         If the graph differs from the estimator by more than float32 rounding on any of 20,000 rows.
     TooFewCalibrationRows
@@ -277,7 +294,7 @@ def train(
     target
         The column to predict.
     name
-        Name of the model; that of the file unless given.
+        Name of the model; that of the file unless given, with dashes for what a name may not have.
     out
         Folder of the bundle, `bundles/NAME` unless given; the report lies beside it, as `NAME-report.html`.
     units
@@ -303,15 +320,21 @@ def train(
         If the file is no table of numbers; names row and column.
     DataUnusable
         If a column is missing, the target never varies, or there are too few rows or groups.
+    BundleMalformed
+        If the name or version is no name, or the folder holds something else than a bundle.
     """
     from services.twin.packaging.candidates import candidates  # noqa: PLC0415 (as for `package`)
     from services.twin.packaging.dataset import Roles  # noqa: PLC0415
     from services.twin.packaging.report import write_report  # noqa: PLC0415
-    from services.twin.packaging.train import train_on_csv  # noqa: PLC0415
+    from services.twin.packaging.train import name_for, train_on_csv  # noqa: PLC0415
     from services.twin.packaging.training_record import TrainedTwin  # noqa: PLC0415
 
-    name = name or Path(data).name.split(".")[0]
+    name = name or name_for(Path(data))
     folder = Path(out) if out is not None else Path("bundles") / name
+    # What would stop the packaging is said before the minutes of training.
+    check_name("name", name)
+    check_name("version", version)
+    check_replaceable(folder)
     bundle, training = train_on_csv(
         Path(data),
         Roles(target, time, group, features, exclude, units),

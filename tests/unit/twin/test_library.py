@@ -127,7 +127,7 @@ def test_the_card_says_how_the_intervals_were_found_and_how_good_they_are(
     assert card["interval"]["calibration"]["source"] == "out_of_fold"
     assert card["interval"]["calibration"]["rows"] == card["training"]["rows"] == len(X)
     evaluation = {(entry["method"], entry["level"]): entry for entry in card["interval"]["evaluation"]}
-    methods = ["split", "normalized", "cqr"]
+    methods = ["split", "normalized"]
     assert sorted(evaluation) == sorted((method, level) for method in methods for level in (0.5, 0.8, 0.9, 0.95, 0.99))
     assert card["interval"]["method"] == min(methods, key=lambda method: evaluation[method, 0.9]["winkler"])
     assert all(evaluation[method, 0.9]["coverage"] == pytest.approx(0.9, abs=0.03) for method in methods)
