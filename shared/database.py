@@ -6,7 +6,7 @@ worse, two of them decide on the same stale value. `write` therefore takes the w
 
 import json
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
@@ -104,6 +104,14 @@ def read(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+def take_turns(connection: Connection, names: Iterable[str]) -> None:
+    """Let one transaction at a time go on with any of these names, until it ends; SQLite has one writer anyway."""
+    if connection.dialect.name == "postgresql":
+        # In one order for all, so that no two wait for each other.
+        for lock in sorted({zlib.crc32(name.encode()) for name in names}):
+            connection.execute(select(func.pg_advisory_xact_lock(lock)))
+
+
 def _to_json(value: object) -> str:
     # NaN is no JSON: PostgreSQL refuses it, and SQLite would keep it for a client to stumble over.
     return json.dumps(value, allow_nan=False, separators=(",", ":"))
@@ -178,8 +186,7 @@ def migrate(url: str, history: str, scripts: Path) -> None:
         if is_current(engine, history, scripts):
             return
         with write(engine) as connection:
-            if engine.dialect.name == "postgresql":
-                connection.execute(select(func.pg_advisory_xact_lock(zlib.crc32(f"migrate {history}".encode()))))
+            take_turns(connection, [f"migrate {history}"])
             config = _config(scripts)
             config.attributes.update(connection=connection, version_table=_version_table(history))
             command.upgrade(config, "head")

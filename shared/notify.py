@@ -63,8 +63,10 @@ def open_destinations(urls: Sequence[str]) -> tuple[Destination, ...]:
     """
     if not urls:
         return ()
-    # What apprise logs names hosts and, for a URL it cannot read, parts of its secrets: callers log what counts.
+    # What apprise logs names hosts and, for a URL it cannot read, parts of its secrets; what lies below it logs the
+    # path of each request, which is the secret of many webhooks. Callers log what counts.
     logging.getLogger("apprise").setLevel(logging.CRITICAL)
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         # Loading its plug-ins imports modules that Python 3.13 no longer has, and apprise itself then replaces.
         warnings.simplefilter("ignore", DeprecationWarning)

@@ -1,18 +1,20 @@
 """The twin's process: the one place where its objects meet."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from functools import partial
+from typing import Any
 
+from redis.asyncio import Redis
 from sqlalchemy import Engine
 
+from services.twin.adapters.alert_outbox import AlertOutbox
 from services.twin.adapters.alert_sender import AlertSender
 from services.twin.adapters.archive_sweeper import ArchiveSweeper
 from services.twin.adapters.arm_meter import ArmMeter
 from services.twin.adapters.bundle_files import BundleFiles
 from services.twin.adapters.bundle_registry import BundleRegistry
-from services.twin.adapters.coverage_alarms import CoverageAlarms
 from services.twin.adapters.experiment_desk import StoredExperiments
 from services.twin.adapters.experiment_tallies import ExperimentTallies
 from services.twin.adapters.key_ring import KeyRing
@@ -70,6 +72,148 @@ log = get_logger(__name__)
 _SWEEP_EVERY_S = 3600.0
 
 
+class _Tables:
+    """The twin's tables, each behind its adapter."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.registry = SqlRegistry(engine)
+        self.rules = SqlAlertRules(engine)
+        self.experiments = SqlExperiments(engine)
+        self.observations = SqlObservations(engine)
+        self.observed_errors = SqlObservedErrors(engine)
+        self.trusted_keys = SqlTrustedKeys(engine)
+
+
+class _Twin:
+    """The parts of one process, made from its settings."""
+
+    def __init__(self, settings: TwinSettings, clock: Clock, engine: Engine) -> None:
+        self.settings, self.clock, self.engine = settings, clock, engine
+        self.metrics = ServiceMetrics(settings.service)
+        self.tables = _Tables(engine)
+        self.trust = TrustStore(settings.trust_dir, self.tables.trusted_keys.public_keys)
+        self.files = BundleFiles(Store(settings.store_url), self.trust, settings.cache_dir)
+        self.catalogue = ModelCatalogue(
+            sql=self.tables.registry,
+            rules=self.tables.rules,
+            experiments=self.tables.experiments,
+            files=self.files,
+            loaded_limit=settings.loaded_models_limit,
+            loaded_limit_bytes=settings.loaded_models_limit_bytes,
+            built_in=_built_in(settings, self.trust),
+            default_model=settings.default_model,
+            metrics=self.metrics.registry,
+        )
+        self.pool = BoundedPool(
+            threads=settings.compute_threads,
+            waiting_limit=settings.compute_waiting_limit,
+            metrics=self.metrics.registry,
+        )
+        self.redis: Redis = async_client(settings.redis_url.get_secret_value())
+        self.outbox = AlertOutbox(partial(publish_alert, self.redis), self.metrics.registry)
+        self.cache = _cache(settings, clock, self.metrics)
+        self.live = LiveStates(
+            sql=self.tables.observations,
+            outbox=self.outbox,
+            clock=clock,
+            retention_days=settings.observation_retention_days,
+            metrics=self.metrics.registry,
+        )
+        self.answers = OwnAnswers(pool=self.pool, cache=self.cache or NoCache(), corrections=self.live)
+        self.tallies = ExperimentTallies(self.catalogue, self.tables.experiments, self.metrics.registry)
+        self.shadows = Shadows(models=self.catalogue, answers=self.answers, watch=self.tallies)
+        self.predictor = self._predictor()
+
+    def objects(self) -> list[tuple[type, object]]:
+        """What routes may ask for."""
+        tables, clock = self.tables, self.clock
+        registry = BundleRegistry(
+            sql=tables.registry, rules=tables.rules, files=self.files, catalogue=self.catalogue, clock=clock
+        )
+        return [
+            (Predictor, self.predictor),
+            (ModelRegistry, registry),
+            (AlertRuleStore, registry),
+            (Observer, self._observer()),
+            (ExperimentDesk, self._experiments()),
+            (TrustedKeys, KeyRing(self.trust, tables.trusted_keys, clock)),
+            (open_inference.UnpackedLimit, open_inference.UnpackedLimit(self.settings.body_limit_bytes)),
+        ]
+
+    @asynccontextmanager
+    async def lifespan(self) -> AsyncIterator[None]:
+        """Follow what other replicas do beside the requests; at the end, send what waits and let go of everything."""
+        try:
+            await self.catalogue.refresh()
+            await self.live.refresh()
+        except AppError as error:
+            # The model of the configuration needs no database; `/readyz` tells that the others are not known yet.
+            log.warning("registry_not_read", code=error.code)
+        if self.cache is not None:
+            await self.cache.open()
+        stop = asyncio.Event()
+        following = [asyncio.create_task(follower) for follower in self._followers(stop)]
+        try:
+            yield
+        finally:
+            stop.set()
+            await asyncio.gather(*following)
+            await self.shadows.close()
+            await self.tallies.try_to_flush()
+            await self.outbox.close()
+            if self.cache is not None:
+                await self.cache.close()
+            self.pool.close()
+            await self.redis.aclose()
+            self.engine.dispose()
+
+    def _followers(self, stop: asyncio.Event) -> list[Coroutine[Any, Any, None]]:
+        settings = self.settings
+        sweeper = ArchiveSweeper(self.tables.registry, self.files, self.clock, keep_s=settings.withdrawn_keep_s)
+        return [
+            self.catalogue.follow(settings.registry_poll_s, stop),
+            self.live.follow(settings.registry_poll_s, stop),
+            self.tallies.follow(settings.registry_poll_s, stop),
+            self.outbox.follow(settings.registry_poll_s, stop),
+            sweeper.follow(_SWEEP_EVERY_S, stop),
+        ]
+
+    def _predictor(self) -> Predictor:
+        meter = ArmMeter(PredictionMetrics(self.metrics.registry), self.tallies)
+        return Predictor(
+            models=self.catalogue,
+            answers=self.answers,
+            variants=self.catalogue,
+            shadows=self.shadows,
+            rescue=Rescue(meter, self.clock),
+            stuck_sensors=StuckSensors(self.settings.stuck_after_readings),
+            meter=meter,
+            watches=[AlertSender(self.outbox, self.catalogue, self.clock), self.tallies],
+            clock=self.clock,
+            batch_limit_rows=self.settings.batch_limit_rows,
+        )
+
+    def _observer(self) -> Observer:
+        return Observer(
+            models=self.catalogue,
+            versions=self.catalogue,
+            records=self.live,
+            pool=self.pool,
+            clock=self.clock,
+            limit_rows=self.settings.observation_limit_rows,
+        )
+
+    def _experiments(self) -> StoredExperiments:
+        return StoredExperiments(
+            sql=self.tables.experiments,
+            registry=self.tables.registry,
+            observed=self.tables.observed_errors,
+            tallies=self.tallies,
+            catalogue=self.catalogue,
+            clock=self.clock,
+        )
+
+
 def create_app(settings: TwinSettings, clock: Clock | None = None) -> ServiceApp:
     """Assemble the twin.
 
@@ -88,102 +232,7 @@ def create_app(settings: TwinSettings, clock: Clock | None = None) -> ServiceApp
             _migrated(engine),
         ]
     )
-    enrolled = SqlTrustedKeys(engine)
-    trust = TrustStore(settings.trust_dir, enrolled.public_keys)
-    files = BundleFiles(Store(settings.store_url), trust, settings.cache_dir)
-    metrics = ServiceMetrics(settings.service)
-    sql, rules, arms = SqlRegistry(engine), SqlAlertRules(engine), SqlExperiments(engine)
-    catalogue = ModelCatalogue(
-        sql=sql,
-        rules=rules,
-        experiments=arms,
-        files=files,
-        loaded_limit=settings.loaded_models_limit,
-        loaded_limit_bytes=settings.loaded_models_limit_bytes,
-        built_in=_built_in(settings, trust),
-        default_model=settings.default_model,
-        metrics=metrics.registry,
-    )
-    registry = BundleRegistry(sql=sql, rules=rules, files=files, catalogue=catalogue, clock=clock)
-    sweeper = ArchiveSweeper(sql, files, clock, keep_s=settings.withdrawn_keep_s)
-    redis = async_client(settings.redis_url.get_secret_value())
-    alerts = AlertSender(partial(publish_alert, redis), catalogue, clock, metrics.registry)
-    pool = BoundedPool(
-        threads=settings.compute_threads, waiting_limit=settings.compute_waiting_limit, metrics=metrics.registry
-    )
-    cache = _cache(settings, clock, metrics)
-    live = LiveStates(
-        sql=SqlObservations(engine),
-        alarms=CoverageAlarms(redis),
-        clock=clock,
-        retention_days=settings.observation_retention_days,
-        metrics=metrics.registry,
-    )
-    observer = Observer(
-        models=catalogue,
-        versions=catalogue,
-        records=live,
-        pool=pool,
-        clock=clock,
-        limit_rows=settings.observation_limit_rows,
-    )
-    answers = OwnAnswers(pool=pool, cache=cache or NoCache(), corrections=live)
-    tallies = ExperimentTallies(catalogue, arms, metrics.registry)
-    desk = StoredExperiments(
-        sql=arms,
-        registry=sql,
-        observed=SqlObservedErrors(engine),
-        tallies=tallies,
-        catalogue=catalogue,
-        clock=clock,
-    )
-    shadows = Shadows(models=catalogue, answers=answers, watch=tallies)
-    meter = ArmMeter(PredictionMetrics(metrics.registry), tallies)
-    predictor = Predictor(
-        models=catalogue,
-        answers=answers,
-        variants=catalogue,
-        shadows=shadows,
-        rescue=Rescue(meter, clock),
-        stuck_sensors=StuckSensors(settings.stuck_after_readings),
-        meter=meter,
-        watches=[alerts, tallies],
-        clock=clock,
-        batch_limit_rows=settings.batch_limit_rows,
-    )
-
-    @asynccontextmanager
-    async def lifespan() -> AsyncIterator[None]:
-        try:
-            await catalogue.refresh()
-            await live.refresh()
-        except AppError as error:
-            # The model of the configuration needs no database; `/readyz` tells that the others are not known yet.
-            log.warning("registry_not_read", code=error.code)
-        if cache is not None:
-            await cache.open()
-        stop = asyncio.Event()
-        followers = [
-            catalogue.follow(settings.registry_poll_s, stop),
-            live.follow(settings.registry_poll_s, stop),
-            tallies.follow(settings.registry_poll_s, stop),
-            sweeper.follow(_SWEEP_EVERY_S, stop),
-        ]
-        following = [asyncio.create_task(follower) for follower in followers]
-        try:
-            yield
-        finally:
-            stop.set()
-            await asyncio.gather(*following)
-            await shadows.close()
-            await tallies.try_to_flush()
-            await alerts.close()
-            if cache is not None:
-                await cache.close()
-            pool.close()
-            await redis.aclose()
-            engine.dispose()
-
+    twin = _Twin(settings, clock, engine)
     return build_app(
         settings=settings,
         title="Futago twin",
@@ -196,21 +245,13 @@ def create_app(settings: TwinSettings, clock: Clock | None = None) -> ServiceApp
             open_inference.router,
             trusted_keys.router,
         ],
-        objects=[
-            (Predictor, predictor),
-            (ModelRegistry, registry),
-            (AlertRuleStore, registry),
-            (Observer, observer),
-            (ExperimentDesk, desk),
-            (TrustedKeys, KeyRing(trust, enrolled, clock)),
-            (open_inference.UnpackedLimit, open_inference.UnpackedLimit(settings.body_limit_bytes)),
-        ],
+        objects=twin.objects(),
         identity=IdentityVerifier([settings.identity_key_file.read_bytes()], audience=settings.service, clock=clock),
-        metrics=metrics,
-        probes={"registry": catalogue.check, "compute": pool.check},
-        lifespan=lifespan,
+        metrics=twin.metrics,
+        probes={"registry": twin.catalogue.check, "compute": twin.pool.check},
+        lifespan=twin.lifespan,
         upload_paths=[models.UPLOAD_PATH],
-        direct=predictions.direct_handlers(predictor),
+        direct=predictions.direct_handlers(twin.predictor),
     )
 
 

@@ -11,6 +11,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from services.twin.adapters.alert_log import publish_to_log
+from services.twin.adapters.alert_outbox import AlertOutbox
 from services.twin.adapters.alert_sender import AlertSender
 from services.twin.adapters.local_records import LocalRecords
 from services.twin.adapters.onnx_model import ServedModel, load_model
@@ -42,7 +43,7 @@ from shared.onnx.errors import BundleUntrustedKey
 from shared.onnx.settings import KeySettings
 from shared.onnx.signing import TrustStore
 from shared.settings import SettingsFault
-from shared.startup import CannotStart, refuse_to_start, run_checks, secret_file
+from shared.startup import CannotStart, refuse_to_start, run_checks, secret_file, writable_folder
 
 SHORTEST_KEY = 16
 
@@ -77,7 +78,7 @@ def create_app(settings: StandaloneSettings, clock: Clock | None = None) -> Serv
         clock=clock,
         limit_rows=settings.observation_limit_rows,
     )
-    alerts = AlertSender(publish_to_log, registry, clock, metrics.registry)
+    outbox = AlertOutbox(publish_to_log, metrics.registry)
     answers = OwnAnswers(pool=pool, cache=NoCache(), corrections=live)
     predictor = Predictor(
         models=registry,
@@ -87,7 +88,7 @@ def create_app(settings: StandaloneSettings, clock: Clock | None = None) -> Serv
         rescue=Rescue(meter, clock),
         stuck_sensors=StuckSensors(settings.stuck_after_readings),
         meter=meter,
-        watches=[alerts],
+        watches=[AlertSender(outbox, registry, clock)],
         clock=clock,
         batch_limit_rows=settings.batch_limit_rows,
     )
@@ -97,7 +98,7 @@ def create_app(settings: StandaloneSettings, clock: Clock | None = None) -> Serv
         try:
             yield
         finally:
-            await alerts.close()
+            await outbox.close()
             pool.close()
 
     return build_app(
@@ -177,6 +178,9 @@ def _is_loopback(host: str) -> bool:
 
 
 def _live(settings: StandaloneSettings, model: ServedModel, clock: Clock, metrics: ServiceMetrics) -> LocalRecords:
+    if settings.state_file is not None:
+        # Better said at the start than with the first observation.
+        run_checks([writable_folder(settings.state_file.absolute().parent, "the folder of the state file")])
     try:
         return LocalRecords(model, settings.state_file, clock, metrics.registry)
     except AppError as error:

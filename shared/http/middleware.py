@@ -30,6 +30,8 @@ _REQUEST_ID = HEADER.encode()
 ROUTE_KEY = "futago.route"
 # Deeper than any request of ours, shallower than what pydantic can write out again (255).
 _MOST_LEVELS = 64
+# How gzip and zlib begin, and JSON never does: left to whoever unpacks it, and refused by every other reader.
+_PACKED = (b"\x1f\x8b", b"x")
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 # A number that no double may hold needs a large exponent or very many digits.
 _MAY_BE_HUGE = re.compile(rb"[eE]\+?\d{3}|\d{200}")
@@ -201,15 +203,8 @@ async def _checked_json(receive: Receive, limit_bytes: int) -> Receive:
             raise BodyTooLarge(limit_bytes)
         more = message.get("more_body", False)
     body = b"".join(chunks)
-    # The full check costs a parse, so it runs only where one of the suspects stands somewhere in the text.
-    if (
-        any(suspect in body for suspect in (b"NaN", b"Infinity", b"\\u", b"\0"))
-        or _may_nest_deeply(body)
-        or _MAY_BE_HUGE.search(body)
-    ):
-        _require_json(body)
-    elif not body.isascii():
-        _decode(body)
+    if not body.startswith(_PACKED):
+        _check_json(body)
     handed_on = False
 
     async def replay() -> Message:
@@ -220,6 +215,18 @@ async def _checked_json(receive: Receive, limit_bytes: int) -> Receive:
         return {"type": "http.request", "body": body, "more_body": False}
 
     return replay
+
+
+def _check_json(body: bytes) -> None:
+    # The full check costs a parse, so it runs only where one of the suspects stands somewhere in the text.
+    if (
+        any(suspect in body for suspect in (b"NaN", b"Infinity", b"\\u", b"\0"))
+        or _may_nest_deeply(body)
+        or _MAY_BE_HUGE.search(body)
+    ):
+        _require_json(body)
+    elif not body.isascii():
+        _decode(body)
 
 
 def _decode(body: bytes) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 from typing import TypeVar
 
@@ -76,6 +77,8 @@ def serve(settings: SettingsT, create_app: Callable[[SettingsT], ServiceApp]) ->
         h11_max_incomplete_event_size=64 * 1024,
     )
     server = _DrainingServer(config, app, settings.drain_s)
-    server.run()
+    # uvicorn ends the process by itself where its port is taken, and says so only in the log.
+    with suppress(SystemExit):
+        server.run()
     if not server.started:
         refuse_to_start(settings.service, [f"it could not listen on {settings.host}:{settings.port}"])

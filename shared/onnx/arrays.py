@@ -2,7 +2,7 @@
 
 import io
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,13 +21,17 @@ def pack_arrays(arrays: Mapping[str, NDArray[np.float64]]) -> bytes:
     return buffer.getvalue()
 
 
-def read_arrays(bundle: Bundle, path: str, dimensions: Mapping[str, int]) -> dict[str, NDArray[np.float64]]:
+def read_arrays(
+    bundle: Bundle, path: str, dimensions: Mapping[str, int], *, optional: Collection[str] = ()
+) -> dict[str, NDArray[np.float64]]:
     """Arrays of finite doubles from one file of a bundle.
 
     Parameters
     ----------
     dimensions
         How many dimensions each wanted array has, by name; other arrays in the file are not read.
+    optional
+        Those of them that the file may lack, and then the answer does too.
 
     Raises
     ------
@@ -41,7 +45,7 @@ def read_arrays(bundle: Bundle, path: str, dimensions: Mapping[str, int]) -> dic
         if unpacked_bytes > MAX_UNPACKED_BYTES:
             raise BundleMalformed(f"{path!r} unpacks to too many bytes", path=path, limit_bytes=MAX_UNPACKED_BYTES)
         with np.load(io.BytesIO(data), allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in dimensions}
+            arrays = {name: stored[name] for name in dimensions if name not in optional or name in stored}
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
         names = ", ".join(dimensions)
         raise BundleMalformed(f"{path!r} does not hold the arrays {names}", path=path) from error

@@ -118,6 +118,7 @@ def write_bundle(folder: Path, manifest: Manifest, files: Mapping[str, bytes], k
     document = canonical_bytes({**complete.to_json(), "signature": _signature_json(key, signed)})
     if len(document) > MAX_MANIFEST_BYTES:
         raise BundleTooLarge("the manifest is too large", limit_bytes=MAX_MANIFEST_BYTES)
+    check_replaceable(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".bundle-"))
     try:
@@ -130,6 +131,20 @@ def write_bundle(folder: Path, manifest: Manifest, files: Mapping[str, bytes], k
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return BundleInfo(folder=folder, digest=hashlib.sha256(signed).hexdigest(), key_id=key.key_id)
+
+
+def check_replaceable(folder: Path) -> None:
+    """Refuse a place where no bundle can be written: only an earlier bundle or an empty folder gives way.
+
+    Raises
+    ------
+    BundleMalformed
+        If there is anything else.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise BundleMalformed(f"{folder} is a file; a bundle is a folder")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / MANIFEST_NAME).is_file():
+        raise BundleMalformed(f"{folder} holds something that is not a bundle; it was left alone")
 
 
 def open_bundle(folder: Path, trust: TrustStore) -> Bundle:
@@ -250,10 +265,8 @@ def _digest_of_file(path: Path, size_bytes: int) -> str:
 
 
 def _replace_folder(staging: Path, folder: Path) -> None:
-    """Put the finished folder in place; only an earlier bundle or an empty folder gives way."""
+    """Put the finished folder in place of an earlier bundle or an empty folder."""
     if folder.is_dir() and any(folder.iterdir()):
-        if not (folder / MANIFEST_NAME).is_file():
-            raise BundleMalformed(f"{folder} holds something that is not a bundle; it was left alone")
         former = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".former-"))
         folder.rename(former / folder.name)
         staging.rename(folder)

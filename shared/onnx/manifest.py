@@ -223,9 +223,7 @@ class Manifest:
         _check_moment(self.created_at)
         if not 1 <= len(self.features) <= MAX_FEATURES:
             raise BundleMalformed(f"a bundle needs 1 to {MAX_FEATURES} features, not {len(self.features)}")
-        names = [feature.name for feature in self.features]
-        if len(set(names)) != len(names):
-            raise BundleMalformed("two features have the same name")
+        check_distinct(self.features)
         if (self.target is None) == (self.kind is BundleKind.REGRESSOR):
             raise BundleMalformed("a regressor names its target; a detector has none")
         _check_paths(self.files)
@@ -289,6 +287,13 @@ def check_name(what: str, value: str) -> None:
         raise BundleMalformed(
             f"the {what} {value!r} must be 1 to 64 letters, digits, dots, dashes and underscores, without '..'"
         )
+
+
+def check_distinct(features: Sequence[Feature]) -> None:
+    """Refuse two features of one name."""
+    names = [feature.name for feature in features]
+    if len(set(names)) != len(names):
+        raise BundleMalformed("two features have the same name")
 
 
 def check_path(path: str) -> None:

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
@@ -49,7 +49,7 @@ class SigningKey:
             _create_private_key(path)
         try:
             private_key = serialization.load_pem_private_key(path.read_bytes(), password=None)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, UnsupportedAlgorithm) as error:
             raise KeyUnusable(f"{path} holds no unencrypted private key in PEM") from error
         if not isinstance(private_key, Ed25519PrivateKey):
             raise KeyUnusable(f"{path} holds a key that is not Ed25519")
@@ -169,7 +169,7 @@ def _public_pem(public_key: Ed25519PublicKey) -> bytes:
 def _read_public_key(pem: bytes, what: str) -> Ed25519PublicKey:
     try:
         public_key = serialization.load_pem_public_key(pem)
-    except ValueError as error:
+    except (ValueError, UnsupportedAlgorithm) as error:
         raise KeyUnusable(f"{what} is no public key in PEM") from error
     if not isinstance(public_key, Ed25519PublicKey):
         raise KeyUnusable(f"{what} is not an Ed25519 key")

@@ -88,7 +88,12 @@ class AlertNotifier:
 
     async def _sent(self, destination: Destination, notice: Notice) -> bool:
         message = Message(notice.title, notice.body, notice.severity)
-        taken = await to_thread.run_sync(destination.send, message, limiter=self._sender, abandon_on_cancel=True)
+        try:
+            taken = await to_thread.run_sync(destination.send, message, limiter=self._sender, abandon_on_cancel=True)
+        except Exception as error:  # noqa: BLE001 (one destination's bug must not keep the others uninformed)
+            # By its type alone: what such an error says may hold the URL, and with it the secret.
+            log.error("notification_broken", destination=destination.label, error=type(error).__name__)  # noqa: TRY400
+            taken = False
         self._outcomes.labels("sent" if taken else "failed").inc()
         if not taken:
             log.warning("notification_failed", destination=destination.label, alerts=len(notice.alerts))

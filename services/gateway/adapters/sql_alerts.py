@@ -18,7 +18,7 @@ from services.gateway.domain.notifications import NotificationPolicy
 from services.gateway.domain.pages import Page, read_cursor, write_cursor
 from shared.clock import Clock
 from shared.contracts.alert import Alert
-from shared.database import read, write
+from shared.database import read, take_turns, write
 
 
 class SqlAlerts:
@@ -86,6 +86,8 @@ class SqlAlerts:
 
     def _take(self, new: Sequence[Alert]) -> None:
         with write(self._engine) as connection:
+            # Two gateways that hear of one condition at once would otherwise make two entries of it.
+            take_turns(connection, {f"alert {alert.dedup_key}" for alert in new})
             for alert in new:
                 if _put(connection, alert) and self._policy is not None:
                     want_notice(connection, alert, self._policy, now=self._clock.now())

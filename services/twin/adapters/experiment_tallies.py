@@ -6,7 +6,6 @@ A process that is killed loses its last second. While the database is away, coun
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Protocol
 
 from anyio import to_thread
@@ -14,7 +13,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from services.twin.adapters.sql_experiments import ArmKey, SqlExperiments
 from services.twin.domain.experiment_report import Counts
-from services.twin.domain.experiments import Experiment
+from services.twin.domain.experiments import Arm, Experiment
 from services.twin.domain.prediction import Prediction, Status
 from services.twin.domain.serving import Answer, Requester
 from shared.errors import JSON, AppError
@@ -31,46 +30,12 @@ class RunningExperiments(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class _Tally:
-    predictions: int = 0
-    cache_hits: int = 0
-    fail_safes: int = 0
-    refused: int = 0
-    failed: int = 0
-    compared: int = 0
-    difference_sum: float = 0.0
-    difference_max: float = 0.0
-
-    def counts(self) -> Counts:
-        return Counts(
-            self.predictions,
-            self.cache_hits,
-            self.fail_safes,
-            self.refused,
-            self.failed,
-            self.compared,
-            self.difference_sum,
-            self.difference_max,
-        )
-
-    def add(self, counts: Counts) -> None:
-        self.predictions += counts.predictions
-        self.cache_hits += counts.cache_hits
-        self.fail_safes += counts.fail_safes
-        self.refused += counts.refused
-        self.failed += counts.failed
-        self.compared += counts.compared
-        self.difference_sum += counts.difference_sum
-        self.difference_max = max(self.difference_max, counts.difference_max)
-
-
 class ExperimentTallies:
     """Implements `serving.PredictionWatch` and `serving.ShadowWatch`; belongs to the event loop."""
 
     def __init__(self, running: RunningExperiments, sql: SqlExperiments, metrics: CollectorRegistry) -> None:
         self._running, self._sql = running, sql
-        self._tallies: dict[ArmKey, _Tally] = {}
+        self._counted: dict[ArmKey, Counts] = {}
         self._flushing = asyncio.Lock()
         self._predictions = Counter(
             "futago_twin_variant_predictions",
@@ -89,33 +54,33 @@ class ExperimentTallies:
         prediction = answer.content
         if prediction.variant is None:
             return
-        tally = self._tally(prediction.model, prediction.version)
-        if tally is not None:
-            tally.predictions += 1
-            tally.cache_hits += prediction.from_cache
-            tally.fail_safes += prediction.status is not Status.OK
-            self._predictions.labels(prediction.model, prediction.variant, prediction.version).inc()
+        # By its name: what a variant holds may have come from another version.
+        experiment = self._running.experiment_on(prediction.model)
+        arm = None if experiment is None else experiment.variant(prediction.variant)
+        if experiment is None or arm is None:
+            return
+        counts = Counts(
+            predictions=1,
+            # Numbers, because PostgreSQL adds no truth values.
+            cache_hits=int(prediction.from_cache),
+            fail_safes=int(prediction.status is not Status.OK),
+        )
+        self._count(experiment, arm, counts)
+        self._predictions.labels(prediction.model, arm.name, arm.version).inc()
 
     def refused(self, model: str, version: str, rows: int) -> None:
         """Count rows that a variant had no answer for."""
-        tally = self._tally(model, version)
-        if tally is not None:
-            tally.refused += rows
+        self._count_version(model, version, Counts(refused=rows))
 
     def compared(self, answered: Prediction, shadow: Prediction, requester: Requester) -> None:  # noqa: ARG002
         """Count a shadow's difference from what was answered."""
-        tally = self._tally(shadow.model, shadow.version)
-        if tally is not None:
-            difference = abs(shadow.prediction - answered.prediction)
-            tally.compared += 1
-            tally.difference_sum += difference
-            tally.difference_max = max(tally.difference_max, difference)
+        difference = abs(shadow.prediction - answered.prediction)
+        counts = Counts(compared=1, difference_sum=difference, difference_max=difference)
+        self._count_version(shadow.model, shadow.version, counts)
 
     def failed(self, model: str, version: str) -> None:
         """Count a row that an arm failed on; for a shadow also one that there was no time for."""
-        tally = self._tally(model, version)
-        if tally is not None:
-            tally.failed += 1
+        self._count_version(model, version, Counts(failed=1))
 
     async def flush(self) -> None:
         """Add what was counted here to the counts of all.
@@ -126,15 +91,14 @@ class ExperimentTallies:
             If they cannot be added now; they are kept.
         """
         async with self._flushing:
-            counted = {key: tally.counts() for key, tally in self._tallies.items()}
+            counted, self._counted = self._counted, {}
             if not counted:
                 return
-            self._tallies = {}
             try:
                 await to_thread.run_sync(self._sql.add, counted)
             except AppError:
                 for key, counts in counted.items():
-                    self._tallies.setdefault(key, _Tally()).add(counts)
+                    self._add(key, counts)
                 raise
 
     async def follow(self, every_s: float, stop: asyncio.Event) -> None:
@@ -151,10 +115,19 @@ class ExperimentTallies:
             await self.flush()
         except AppError as error:
             log.warning("experiment_counts_delayed", code=error.code)
+        except Exception:
+            # A bug here must not end the following: this replica would count for ever and add nothing.
+            log.exception("experiment_counts_lost")
 
-    def _tally(self, model: str, version: str) -> _Tally | None:
+    def _count_version(self, model: str, version: str, counts: Counts) -> None:
         experiment = self._running.experiment_on(model)
         arm = None if experiment is None else experiment.arm_of(version)
-        if experiment is None or arm is None:
-            return None
-        return self._tallies.setdefault((experiment.experiment_id, arm.name), _Tally())
+        if experiment is not None and arm is not None:
+            self._count(experiment, arm, counts)
+
+    def _count(self, experiment: Experiment, arm: Arm, counts: Counts) -> None:
+        self._add((experiment.experiment_id, arm.name), counts)
+
+    def _add(self, key: ArmKey, counts: Counts) -> None:
+        known = self._counted.get(key)
+        self._counted[key] = counts if known is None else known + counts

@@ -34,7 +34,8 @@ class KeyRing:
         key = TrustedKey(key_id_of(public_key.encode()), public_key, now, user)
         await to_thread.run_sync(partial(self._sql.add, key, now=now))
         log.info("trusted_key_enrolled", key_id=key.key_id, user=user)
-        return next(known for known in await self.list() if known.key_id == key.key_id)
+        # Another administrator may have removed it meanwhile; what is told is then what was done here.
+        return next((known for known in await self.list() if known.key_id == key.key_id), key)
 
     async def remove(self, key_id: str, *, user: str) -> None:
         if not await to_thread.run_sync(self._sql.remove, key_id):

@@ -13,7 +13,7 @@ from uuid import uuid4
 from anyio import to_thread
 from prometheus_client import CollectorRegistry, Counter
 
-from services.twin.adapters.coverage_alarms import CoverageAlarms
+from services.twin.adapters.alert_outbox import AlertOutbox
 from services.twin.adapters.quality_metrics import QualityMetrics
 from services.twin.adapters.sql_observations import Recorded, SqlObservations, VersionKey
 from services.twin.domain.coverage_alerts import coverage_alert
@@ -28,6 +28,8 @@ from shared.log import get_logger
 log = get_logger(__name__)
 
 _PRUNE_EVERY_S = 3600.0
+# Of a state only its correction and figures are kept: thousands of windows at once would take hundreds of megabytes.
+_READ_AT_ONCE = 50
 
 
 class LiveStates:
@@ -43,12 +45,12 @@ class LiveStates:
         self,
         *,
         sql: SqlObservations,
-        alarms: CoverageAlarms,
+        outbox: AlertOutbox,
         clock: Clock,
         retention_days: int,
         metrics: CollectorRegistry,
     ) -> None:
-        self._sql, self._alarms, self._clock, self._retention_days = sql, alarms, clock, retention_days
+        self._sql, self._outbox, self._clock, self._retention_days = sql, outbox, clock, retention_days
         self._figures = QualityMetrics(metrics)
         self._failures = Counter("futago_twin_live_state_failures", "Readings that failed", registry=metrics)
         self._revisions: dict[VersionKey, int] = {}
@@ -79,9 +81,8 @@ class LiveStates:
                 occurred_at=self._clock.now(),
             )
             if alert is not None:
-                self._alarms.raise_alert(alert)
+                self._outbox.put(alert)
         self._count(comparisons, recorded)
-        await self._alarms.flush()
         return recorded.kept
 
     async def state(self, model: str, version: str) -> LiveState:
@@ -96,17 +97,23 @@ class LiveStates:
         DatabaseUnavailable
             If it cannot be read; what was read before stays in force.
         """
-        mark, states = await to_thread.run_sync(self._read_changes)
-        for key, state in states.items():
-            self._keep(key, state)
+        # The mark first: a change between the readings then shows as a mark that has moved again.
+        mark = await to_thread.run_sync(self._sql.mark)
+        if mark == self._mark:
+            return
+        revisions = await to_thread.run_sync(self._sql.revisions)
+        changed = [key for key, revision in revisions.items() if self._revisions.get(key) != revision]
+        for start in range(0, len(changed), _READ_AT_ONCE):
+            states = await to_thread.run_sync(self._sql.states, changed[start : start + _READ_AT_ONCE])
+            for key, state in states.items():
+                self._keep(key, state)
         self._mark = mark
 
     async def follow(self, every_s: float, stop: asyncio.Event) -> None:
-        """Refresh, send what waits and delete what is too old, until told to stop."""
+        """Refresh, and delete what is too old, until told to stop."""
         while not stop.is_set():
             try:
                 await self.refresh()
-                await self._alarms.flush()
                 await self._prune()
             except AppError as error:
                 self._failures.inc()
@@ -117,11 +124,6 @@ class LiveStates:
                 log.exception("live_states_not_read")
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), every_s)
-
-    def _read_changes(self) -> tuple[tuple[int, int], Mapping[VersionKey, LiveState]]:
-        # The mark first: a change between the readings then shows as a mark that has moved again.
-        mark = self._sql.mark()
-        return mark, {} if mark == self._mark else self._sql.changed_states(dict(self._revisions))
 
     def _keep(self, key: VersionKey, state: LiveState) -> None:
         # A reading may have begun before this replica learned more.

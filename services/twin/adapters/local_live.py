@@ -1,6 +1,7 @@
 """Live quality of one model in one process, optionally kept in a file: a box in the plant has no database."""
 
 import json
+import os
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ from services.twin.domain.features import InputsInvalid
 from services.twin.domain.live_correction import LiveCorrection
 from services.twin.domain.live_quality import Learner, LiveState, Measured, Verdict
 from services.twin.domain.observations import ObservationInvalid, read_envelope, to_ms
+from services.twin.domain.observed import is_comparable
 from services.twin.domain.prediction import PredictionNotFinite
 from shared.clock import Clock
 from shared.errors import JSON, AppError, Kind
@@ -21,7 +23,7 @@ from shared.errors import JSON, AppError, Kind
 class StateUnreadable(AppError):
     """The file is no live state, or cannot be read or written."""
 
-    kind, code = Kind.INVALID, "twin.state_unreadable"
+    kind, code = Kind.UNAVAILABLE, "twin.state_unreadable"
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(f"the live state in {path} cannot be used: {reason}")
@@ -77,7 +79,7 @@ class LocalLive:
         if faults:
             raise ObservationInvalid(faults)
         outputs = self._model.compute(np.array([values]))
-        if not np.isfinite(outputs.prediction[0]):
+        if not is_comparable(outputs):
             raise PredictionNotFinite(self._model.name)
         observed_at_ms = to_ms(now) if envelope.observed_at_ms is None else envelope.observed_at_ms
         measured = Measured(outputs, envelope.actual, observed_at_ms, to_ms(now))
@@ -124,7 +126,11 @@ def write_state(path: Path, digest: str, state: LiveState) -> None:
     text = json.dumps({"digest": digest, "revision": state.revision, "state": state.to_json()}, allow_nan=False)
     beside = path.with_name(f"{path.name}.new")
     try:
-        beside.write_text(text, encoding="utf-8")
+        with beside.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            # Otherwise the new name may reach the disk before what it names.
+            os.fsync(file.fileno())
         beside.replace(path)
     except OSError as error:
         raise StateUnreadable(path, str(error)) from error

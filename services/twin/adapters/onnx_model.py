@@ -13,6 +13,7 @@ from services.twin.domain.bundle_layout import (
     CALIBRATION_ARRAYS,
     CALIBRATION_FILE,
     LOWER_QUANTILE,
+    OPTIONAL_REGION_ARRAYS,
     PREDICTION,
     REGION_ARRAYS,
     REGION_FILE,
@@ -178,8 +179,9 @@ def _read_calibration(bundle: Bundle) -> Calibration:
 
 
 def _read_region(bundle: Bundle) -> TrainingRegion:
-    arrays = read_arrays(bundle, REGION_FILE, REGION_ARRAYS)
+    arrays = read_arrays(bundle, REGION_FILE, REGION_ARRAYS, optional=OPTIONAL_REGION_ARRAYS)
     features = len(bundle.manifest.features)
+    arrays.setdefault("longest_run", np.zeros(features))
     if any(arrays[name].shape[:1] != (features,) for name in ("minimum", "maximum", "mean", "whitener", "longest_run")):
         raise BundleMalformed("the training region does not fit the features")
     return TrainingRegion(

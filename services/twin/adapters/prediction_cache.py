@@ -172,9 +172,15 @@ def _read(content: bytes | str, model: Model, level: float) -> Prediction | None
     try:
         value, lower, upper, state, features = json.loads(content)
         ends = [float(end) for end in (value, lower, upper)]
-        place = Applicability(State(state), tuple(map(str, features)))
-    except (ValueError, TypeError):
+        place = Applicability(State(state), tuple(features))
+        is_ours = (
+            math.isfinite(ends[0])
+            and math.isfinite(ends[2] - ends[1])
+            and set(features) <= set(model.applicability.names)
+        )
+    # Whoever can write to Redis can write anything: lists in lists by the thousand, a number of a thousand digits.
+    except (ValueError, TypeError, OverflowError, RecursionError):
         return None
-    if not all(map(math.isfinite, ends)):
+    if not is_ours:
         return None
     return Prediction(model.name, model.version, ends[0], model.unit, ends[1], ends[2], level, place, from_cache=True)

@@ -1,7 +1,6 @@
 """Observations in the database, with the live states that were learned from them: both, or neither."""
 
 import secrets
-import zlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,15 +13,15 @@ from services.twin.domain.intervals import Outputs
 from services.twin.domain.live_quality import Learner, LiveState, Measured, Verdict
 from services.twin.domain.live_settings import REFERENCE_LEVEL, LiveSettings
 from services.twin.domain.observed import Comparison, Kept
-from shared.database import read, write
+from shared.database import read, take_turns, write
 
 VersionKey = tuple[str, str]
 _Moment = tuple[str, str, int]
 
 # Rows of one deletion: short transactions let observations in between.
 _PRUNED_AT_ONCE = 5_000
-# Well below what either database takes as parameters of one statement.
-_ASKED_AT_ONCE = 500
+# Observations that one statement looks for: times and assets are asked for by themselves, and each pair costs a probe.
+_ASKED_AT_ONCE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,7 @@ class SqlObservations:
             If nothing can be written now.
         """
         with write(self._engine) as connection:
-            _wait_in_turn(connection, {comparison.model for comparison in comparisons})
+            take_turns(connection, {f"twin live {comparison.model}" for comparison in comparisons})
             recording = _Recording(connection, comparisons, user, received_at_ms)
             kept = tuple(recording.take(comparison) for comparison in comparisons)
             return Recorded(kept, recording.save())
@@ -81,14 +80,16 @@ class SqlObservations:
             row = connection.execute(select(func.count(), func.coalesce(func.sum(live_states.c.revision), 0))).one()
         return int(row[0]), int(row[1])
 
-    def changed_states(self, known: Mapping[VersionKey, int]) -> dict[VersionKey, LiveState]:
-        """The states whose revision is not the known one."""
+    def revisions(self) -> dict[VersionKey, int]:
+        """The revision of every state."""
         with read(self._engine) as connection:
-            revisions = connection.execute(
-                select(live_states.c.model, live_states.c.version, live_states.c.revision)
-            ).all()
-            changed = [(row.model, row.version) for row in revisions if known.get((row.model, row.version)) != row[2]]
-            return {key: _find_state(connection, key) for key in changed}
+            rows = connection.execute(select(live_states.c.model, live_states.c.version, live_states.c.revision)).all()
+        return {(row.model, row.version): row.revision for row in rows}
+
+    def states(self, keys: Sequence[VersionKey]) -> dict[VersionKey, LiveState]:
+        """The states of some versions, by version."""
+        with read(self._engine) as connection:
+            return {key: _find_state(connection, key) for key in keys}
 
     def prune(self, received_before_ms: int) -> int:
         """Delete observations that were received before a moment [ms since 1970]; returns how many.
@@ -186,30 +187,25 @@ class _Recording:
         }
 
     def _read_known(self, comparisons: Sequence[Comparison]) -> None:
-        moments_ms: dict[str, set[int]] = defaultdict(set)
+        asked: dict[str, set[tuple[int, str]]] = defaultdict(set)
         for comparison in comparisons:
             if comparison.timed:
-                moments_ms[comparison.model].add(comparison.observed_at_ms)
-        for model, asked in moments_ms.items():
-            ordered = sorted(asked)
+                asked[comparison.model].add((comparison.observed_at_ms, comparison.asset))
+        for model, moments in asked.items():
+            ordered = sorted(moments)
             for start in range(0, len(ordered), _ASKED_AT_ONCE):
+                times_ms, assets = zip(*ordered[start : start + _ASKED_AT_ONCE], strict=True)
                 query = select(observations).where(
                     observations.c.model == model,
-                    observations.c.observed_at_ms.in_(ordered[start : start + _ASKED_AT_ONCE]),
+                    observations.c.observed_at_ms.in_(set(times_ms)),
+                    # A plant measures everything at the same time: thousands of others may share the moment.
+                    observations.c.asset.in_(set(assets)),
                     observations.c.untimed_id == 0,
                 )
                 for row in self._connection.execute(query):
                     moment = (model, row.asset, row.observed_at_ms)
                     _, known = self._known.setdefault(moment, (row.group_id, {}))
                     known[row.version] = _kept(row)
-
-
-def _wait_in_turn(connection: Connection, models: set[str]) -> None:
-    """Let one transaction at a time learn about a model; SQLite has one writer anyway."""
-    if connection.dialect.name == "postgresql":
-        # In one order for all, so that no two wait for each other.
-        for lock in sorted({zlib.crc32(f"twin live {model}".encode()) for model in models}):
-            connection.execute(select(func.pg_advisory_xact_lock(lock)))
 
 
 def _is(key: VersionKey) -> Any:

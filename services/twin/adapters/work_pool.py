@@ -3,11 +3,11 @@
 import asyncio
 from collections import Counter as Tally
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from services.twin.adapters.daemon_threads import DaemonThreads
 from services.twin.domain.serving import PoolFull, StillBusy
 
 T = TypeVar("T")
@@ -32,7 +32,7 @@ class BoundedPool:
     """
 
     def __init__(self, *, threads: int, waiting_limit: int, metrics: CollectorRegistry) -> None:
-        self._executor = ThreadPoolExecutor(threads + _SPARE_THREADS, thread_name_prefix="predict")
+        self._executor = DaemonThreads(threads + _SPARE_THREADS, "predict")
         self._free = asyncio.Semaphore(threads)
         self._limit = threads + waiting_limit
         self._pending = 0

@@ -10,6 +10,8 @@ from services.twin.domain.serving import Requester
 from shared.contracts.alert import Alert, Severity
 from shared.errors import JSON
 
+_LONGEST_TEXT = 100
+
 
 def make_alert(
     signal: Signal,
@@ -49,9 +51,16 @@ def make_alert(
             "status": prediction.status.value,
             "user": requester.user,
             "request_id": requester.request_id,
-            "inputs": inputs,
+            "inputs": {name: _readable(value) for name, value in inputs.items()},
         },
     )
+
+
+def _readable(value: JSON) -> JSON:
+    """A value as a person needs it: what stands in a Bad reading may be anything, of any size."""
+    if isinstance(value, Mapping):
+        return {name: _readable(member) for name, member in value.items() if not isinstance(member, Mapping | list)}
+    return value[:_LONGEST_TEXT] if isinstance(value, str) else value
 
 
 def _message(signal: Signal, rules: AlertRules, prediction: Prediction) -> str:

@@ -22,6 +22,8 @@ REGION_ARRAYS = {
     "out_distance": 0,
     "longest_run": 1,
 }
+# Bundles of before have none: their sensors are not judged for standing still.
+OPTIONAL_REGION_ARRAYS = frozenset({"longest_run"})
 CALIBRATION_ARRAYS = {"scores": 1}
 # Named as the fields of `LinearSurrogate`.
 FALLBACK_ARRAYS = {

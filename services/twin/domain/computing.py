@@ -1,7 +1,7 @@
 """From rows that were read to predictions: one run of the graph, interval, correction, applicability."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -18,26 +18,6 @@ from services.twin.domain.prediction import (
     Vector,
 )
 from services.twin.domain.serving import Correction
-from shared.errors import JSON
-
-
-def predict_row(
-    model: Model, inputs: Mapping[str, JSON], level: float, correction: Correction | None = None
-) -> Prediction:
-    """Predict one row; where a value is Bad and the model has a surrogate, that answers.
-
-    Raises
-    ------
-    InputsInvalid, QualityBad, PredictionNotFinite
-        If the inputs cannot be used.
-    LevelInvalid, TooFewResiduals
-        If the calibration gives no interval of this level.
-    """
-    row = model.reader.read_row(inputs)
-    if row.bad and model.fallback is not None:
-        model.calibration.score(level)
-        return predict_by_surrogate(model, row, level)
-    return compute_row(model, row, level, correction)
 
 
 def compute_row(model: Model, row: InputRow, level: float, correction: Correction | None = None) -> Prediction:

@@ -57,10 +57,13 @@ class _Excursion:
         return told
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Point:
+    """A value to compare with, and when the last one was compared."""
+
     at_s: float
     value: float
+    compared_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +140,14 @@ class Excursions:
         """
         key = (prediction.model, prediction.version, prediction.status, asset)
         before = self._points.get(key)
-        settled = before is None or at_s - before.at_s >= _SHORTEST_CHANGE_S
-        if settled:
-            self._points.put(key, _Point(at_s, prediction.prediction))
-        if before is None or at_s <= before.at_s:
+        if before is None:
+            self._points.put(key, _Point(at_s, prediction.prediction, at_s))
             return None
+        if at_s <= before.compared_s:
+            return None
+        before.compared_s = at_s
+        settled = at_s - before.at_s >= _SHORTEST_CHANGE_S
+        if settled:
+            self._points.put(key, _Point(at_s, prediction.prediction, at_s))
         elapsed_s = max(at_s - before.at_s, _SHORTEST_CHANGE_S)
         return _Change((prediction.prediction - before.value) / elapsed_s * 60.0, settled)

@@ -41,6 +41,18 @@ class Counts:
     difference_sum: float = 0.0
     difference_max: float = 0.0
 
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(
+            predictions=self.predictions + other.predictions,
+            cache_hits=self.cache_hits + other.cache_hits,
+            fail_safes=self.fail_safes + other.fail_safes,
+            refused=self.refused + other.refused,
+            failed=self.failed + other.failed,
+            compared=self.compared + other.compared,
+            difference_sum=self.difference_sum + other.difference_sum,
+            difference_max=max(self.difference_max, other.difference_max),
+        )
+
     @property
     def cache_hit_rate(self) -> float | None:
         """Share of the answers that came from the cache [1]."""
@@ -181,14 +193,14 @@ def make_report(
         By version.
     """
     plan = experiment.plan
-    total = sum(arm.weight for arm in plan.variants if arm.weight is not None)
+    shares = plan.shares
     first = observed.get(plan.variants[0].version)
     # Each of several comparisons gets its part of the risk (Bonferroni), so that the level holds for all together.
     level = 1.0 - (1.0 - LEVEL) / (len(plan.arms) - 1)
     reports = [
         ArmReport(
             arm=arm,
-            share=None if arm.weight is None else arm.weight / total,
+            share=shares.get(arm.name),
             counts=counts.get(arm.name, Counts()),
             quality=_quality(observed.get(arm.version)),
             comparison=None if place == 0 else _compare(first, observed.get(arm.version), level),

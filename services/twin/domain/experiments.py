@@ -124,6 +124,15 @@ class Plan:
         """Version of each arm, by its name."""
         return {arm.name: arm.version for arm in self.arms}
 
+    @property
+    def shares(self) -> Mapping[str, float]:
+        """The part of the requests that each variant answers, by its name; together 1."""
+        weights = {arm.name: arm.weight for arm in self.variants if arm.weight is not None}
+        # The sum of the weights themselves may be more than a number holds.
+        largest = max(weights.values())
+        total = sum(weight / largest for weight in weights.values())
+        return {name: weight / largest / total for name, weight in weights.items()}
+
     def compares_the_same_as(self, other: "Plan") -> bool:
         """Whether only weights or stickiness differ, so that what was counted so far still holds."""
         own, others = ({arm.name for arm in plan.variants} for plan in (self, other))
@@ -133,7 +142,7 @@ class Plan:
 @dataclass(frozen=True, slots=True)
 class _Candidate:
     hasher: "hashlib.blake2b"
-    weight: float
+    share: float
     choice: Choice
 
 
@@ -159,10 +168,12 @@ class Experiment:
 
     def __post_init__(self) -> None:
         shadows = tuple(arm.version for arm in self.plan.shadows)
+        shares = self.plan.shares
         candidates = tuple(
-            _Candidate(_hasher(self.model, arm.name), arm.weight, Choice(arm.name, arm.version, shadows))
+            _Candidate(_hasher(self.model, arm.name), shares[arm.name], Choice(arm.name, arm.version, shadows))
             for arm in self.plan.variants
-            if arm.weight is not None
+            # A weight that is nothing beside another one leaves a share of 0.
+            if shares[arm.name] > 0.0
         )
         object.__setattr__(self, "_candidates", candidates)
 
@@ -170,14 +181,16 @@ class Experiment:
         """Which variant answers; a request without a key is left to chance."""
         key = request_id if sticky_key is None or self.plan.sticky is Sticky.REQUEST else sticky_key
         encoded = key.encode()
-        nearest = max(
-            self._candidates, key=lambda candidate: _log_uniform(candidate.hasher, encoded) / candidate.weight
-        )
+        nearest = max(self._candidates, key=lambda candidate: _log_uniform(candidate.hasher, encoded) / candidate.share)
         return nearest.choice
 
     def arm_of(self, version: str) -> Arm | None:
         """The variant or shadow that a version is in."""
         return next((arm for arm in self.plan.arms if arm.version == version), None)
+
+    def variant(self, name: str) -> Arm | None:
+        """The variant of this name."""
+        return next((arm for arm in self.plan.variants if arm.name == name), None)
 
 
 def _hasher(model: str, variant: str) -> "hashlib.blake2b":

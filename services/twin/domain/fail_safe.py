@@ -25,7 +25,7 @@ class FailSafePolicy(StrEnum):
     REJECT = "reject"
     """No prediction; the caller hears why."""
     HOLD = "hold"
-    """The last good prediction of this model and asset, with its age."""
+    """The last good prediction of this version and asset, with its age."""
     FALLBACK = "fallback"
     """The linear surrogate of the bundle, which does without the Bad values."""
 

@@ -165,9 +165,10 @@ class InputReader:
         return np.column_stack([columns.values[name] for name in self._features])
 
     def _as_matrix(self, rows: object) -> Matrix:
-        columns = getattr(rows, "columns", None)
-        # A table with its columns in another order would be predicted without a word, and wrongly.
-        if columns is not None and list(columns) != list(self._features):
+        columns = list(getattr(rows, "columns", ()))
+        # A table with its columns in another order would be predicted without a word, and wrongly. Columns that are
+        # only numbered have no names.
+        if any(isinstance(column, str) for column in columns) and columns != list(self._features):
             raise InputsInvalid("the columns of the table must be the features, in the model's order")
         try:
             values = np.asarray(rows, np.float64)

@@ -8,6 +8,7 @@ from typing import Protocol, TypeAlias
 from services.twin.domain.intervals import Outputs
 from services.twin.domain.live_quality import Learner, LiveState, Verdict
 from services.twin.domain.live_settings import LiveSettings
+from services.twin.domain.observations import LARGEST_VALUE
 from services.twin.domain.prediction import Model
 from shared.errors import AppError
 
@@ -43,6 +44,14 @@ class ObservedVersions(Protocol):
     def versions(self, model: str) -> tuple[str, ...]:
         """Versions of the model; one that is not served any more is left out."""
         ...
+
+
+def is_comparable(outputs: Outputs) -> bool:
+    """Whether a version has an answer, of one row, that a measured value can be compared with."""
+    columns = (outputs.prediction, outputs.spread, outputs.lower_quantile, outputs.upper_quantile)
+    values = [float(column[0]) for column in columns if column is not None]
+    # A comparison with NaN is never true.
+    return all(abs(value) <= LARGEST_VALUE for value in values)
 
 
 @dataclass(frozen=True, slots=True)

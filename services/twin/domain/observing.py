@@ -1,6 +1,5 @@
 """The use case behind observations: compare each with what was predicted, learn from it, and tell how good it is."""
 
-import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,6 @@ from services.twin.domain.features import InputsInvalid, QualityBad
 from services.twin.domain.intervals import Outputs
 from services.twin.domain.live_quality import Learner
 from services.twin.domain.observations import (
-    LARGEST_VALUE,
     Envelope,
     ObservationInvalid,
     TooManyObservations,
@@ -31,6 +29,7 @@ from services.twin.domain.observed import (
     ObservedVersions,
     Outcome,
     Quality,
+    is_comparable,
 )
 from services.twin.domain.prediction import PredictionNotFinite
 from services.twin.domain.serving import WorkPool
@@ -227,7 +226,7 @@ class Observer:
         rows = np.array(values)
         outputs = await self._pool.run(lambda: model.compute(rows), owner=model.digest)
         by_row = [(one, _row(outputs, place)) for place, one in enumerate(taken)]
-        return [(one, row) for one, row in by_row if _is_usable(row)]
+        return [(one, row) for one, row in by_row if is_comparable(row)]
 
     async def _find(self, model: str, version: str | None) -> LiveModel:
         found = await self._models.get(model)
@@ -247,12 +246,6 @@ def _row(outputs: Outputs, place: int) -> Outputs:
         None if outputs.lower_quantile is None else outputs.lower_quantile[part],
         None if outputs.upper_quantile is None else outputs.upper_quantile[part],
     )
-
-
-def _is_usable(outputs: Outputs) -> bool:
-    columns = (outputs.prediction, outputs.spread, outputs.lower_quantile, outputs.upper_quantile)
-    values = [float(column[0]) for column in columns if column is not None]
-    return all(math.isfinite(value) and abs(value) <= LARGEST_VALUE for value in values)
 
 
 def _observed(one: _Readable, kept: Kept) -> Observed:

@@ -147,9 +147,9 @@ class Predictor:
         if version is None:
             found, choice = await self._choose(model, requester)
         else:
-            found, choice = await self._models.get(model), None
-            if version != found.version:
-                found = await self._models.get_version(found.name, version)
+            # The active version may be another one that cannot be loaded, so it is not asked for.
+            name = (await self._models.get(None)).name if model is None else model
+            found, choice = await self._models.get_version(name, version), None
         start_s = self._clock.monotonic_s()
         values, matrix = await self._answers.matrix(found, rows, level)
         if choice is not None:

@@ -15,14 +15,14 @@ from shared.errors import AppError, Kind
 
 # Last good predictions kept; beyond that the one not renewed for longest is forgotten.
 _HELD = 10_000
-_Subject: TypeAlias = tuple[str, str | None, float]
+_Subject: TypeAlias = tuple[str, str, str | None, float]
 
 
 class Rescue:
     """Applies each model's fail-safe policy, and remembers what a model that holds may repeat.
 
-    Last good predictions are kept in this process alone, by model, asset and level: they must be at hand where nothing
-    else is.
+    Last good predictions are kept in this process alone, by version, asset and level: they must be at hand where
+    nothing else is. Another version may have another unit, and in an experiment its answers count for another variant.
     """
 
     def __init__(self, meter: Meter, clock: Clock) -> None:
@@ -33,7 +33,7 @@ class Rescue:
         """Keep a good prediction of a model that holds."""
         if model.fail_safe.policy is not FailSafePolicy.HOLD:
             return
-        subject = (model.name, asset, prediction.level)
+        subject = (model.name, model.version, asset, prediction.level)
         self._held[subject] = (self._clock.monotonic_s(), prediction)
         self._held.move_to_end(subject)
         if len(self._held) > _HELD:
@@ -71,7 +71,7 @@ class Rescue:
         return None
 
     def _last_good(self, model: Model, level: float, asset: str | None) -> Prediction | None:
-        at_s, prediction = self._held.get((model.name, asset, level), (0.0, None))
+        at_s, prediction = self._held.get((model.name, model.version, asset, level), (0.0, None))
         age_s = self._clock.monotonic_s() - at_s
         if prediction is None or age_s > model.fail_safe.hold_limit_s:
             return None

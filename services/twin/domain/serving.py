@@ -196,6 +196,22 @@ class Meter(Protocol):
         ...
 
 
+class NoMeter:
+    """Implements `Meter` where nobody counts."""
+
+    def predicted(self, model: str, version: str, *, rows: int, refused: int, duration_s: float) -> None:
+        """Nothing."""
+
+    def refused(self, model: str, version: str) -> None:
+        """Nothing."""
+
+    def failed_safe(self, model: str, version: str, *, policy: FailSafePolicy, cause: Cause) -> None:
+        """Nothing."""
+
+    def stuck(self, model: str, *, features: int) -> None:
+        """Nothing."""
+
+
 class PredictionWatch(Protocol):
     """Looks at each prediction."""
 

@@ -21,6 +21,8 @@ Matrix = NDArray[np.float64]
 # Fewer rows than these tell less about the error's size than about chance; a tail of 5 % then holds too few.
 ERROR_MODEL_ROWS = 100
 QUANTILE_ROWS = 400
+# Trees of more rows grow in size and in time to fit, and tell the error's size no better.
+_MOST_ROWS_A_TREE = 4_000
 
 LOWER, UPPER = 0.05, 0.95
 
@@ -35,7 +37,13 @@ class ErrorModel:
     def fit(cls, rows: Matrix, errors: Vector) -> "ErrorModel":
         """Learn from `(n, f)` rows and the absolute errors `(n,)` of a model that never saw them."""
         # Averages of ten rows or more: single errors scatter by three quarters of their mean (half-normal).
-        trees = RandomForestRegressor(40, min_samples_leaf=10, max_features=0.5, random_state=0)
+        trees = RandomForestRegressor(
+            40,
+            min_samples_leaf=10,
+            max_features=0.5,
+            max_samples=min(len(rows), _MOST_ROWS_A_TREE),
+            random_state=0,
+        )
         return cls(Reference(trees.fit(rows, errors), None))
 
     def spread(self, rows: Matrix) -> Vector:

@@ -45,6 +45,7 @@ from services.twin.packaging.neural import perceptron, torch_module
 from services.twin.packaging.sources import (
     Kind,
     check_fitted,
+    check_stage_fitted,
     feature_count,
     kind_of,
     unwrap,
@@ -92,11 +93,12 @@ def convert(
     ------
     EstimatorUnsupported
         If there is no exact conversion; says for which step.
-    sklearn.exceptions.NotFittedError
-        If it was never fitted.
+    EstimatorNotFitted
+        If it or the scaler was never fitted.
     """
     others = {} if extra is None else extra
     check_fitted(estimator)
+    check_stage_fitted(scaler)
     count = feature_count(estimator if scaler is None else scaler) or features
     if count is None:
         raise EstimatorUnsupported(f"{type(estimator).__name__} does not tell how many features it takes")

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from services.twin.packaging.csv_table import Column
 from services.twin.packaging.errors import DataUnusable
 from services.twin.packaging.reference import Matrix, Vector
+from services.twin.packaging.sensor_grid import grid_step
 from shared.errors import JSON
 
 # A feature that more rows lack costs more rows than it is worth.
 _MOST_MISSING = 0.3
-_MOST_DECIMALS = 6
 _TIME_NAMES = frozenset({"time", "timestamp", "datetime", "date", "日時", "時刻", "日付", "時間"})
 
 
@@ -89,6 +89,7 @@ def make_dataset(columns: Sequence[Column], roles: Roles) -> Dataset:
     if roles.time and roles.group:
         raise DataUnusable("rows are split by time or by group, not both")
     notes: list[str] = []
+    units = {find_column(columns, name).name: unit for name, unit in (roles.units or {}).items()}
     target = find_column(columns, roles.target)
     group = find_column(columns, roles.group) if roles.group else None
     time = find_column(columns, roles.time) if roles.time else _recognised_time(columns, target, group, notes)
@@ -105,7 +106,6 @@ def make_dataset(columns: Sequence[Column], roles: Roles) -> Dataset:
     values = numbers[target.name][complete]
     if len(values) and np.ptp(values) == 0.0:
         raise DataUnusable(f"the target {target.name!r} never varies; there is nothing to learn")
-    units = dict(roles.units or {})
     return Dataset(
         features=tuple(describe_column(column, units, numbers[column.name][complete]) for column in chosen),
         target=describe_column(target, units),
@@ -208,27 +208,13 @@ def _varies(column: Column, values: Vector, notes: list[str]) -> bool:
 
 def describe_column(column: Column, units: Mapping[str, str], values: Vector | None = None) -> dict[str, JSON]:
     """Name, unit and, where there are values on a grid, the step of the sensor, as `package` takes them."""
-    unit = units.get(column.name, units.get(column.header, column.unit))
+    unit = units.get(column.name, column.unit)
     step = None if values is None else grid_step(values)
     return {
         "name": column.name,
         **({} if unit is None else {"unit": unit}),
         **({} if step is None else {"resolution": step}),
     }
-
-
-def grid_step(values: Vector) -> float | None:
-    """The coarsest decimal step that all values lie on; `None` for values without a grid.
-
-    Examples
-    --------
-    >>> grid_step(np.array([20.5, 21.0, 19.75]))
-    0.01
-    """
-    for decimals in range(_MOST_DECIMALS + 1):
-        if np.array_equal(values, np.round(values, decimals)):
-            return float(f"1e-{decimals}")
-    return None
 
 
 def _numbered(column: Column) -> NDArray[np.int64]:

@@ -1,5 +1,7 @@
 """Why an estimator was not packaged."""
 
+from sklearn.exceptions import NotFittedError
+
 from shared.errors import AppError, Kind
 
 
@@ -7,6 +9,12 @@ class EstimatorUnsupported(AppError):
     """There is no exact conversion for this estimator or scaler."""
 
     kind, code = Kind.UNSUPPORTED, "twin.estimator_unsupported"
+
+
+class EstimatorNotFitted(AppError, NotFittedError):  # type: ignore[misc] # scikit-learn has no types
+    """The estimator or scaler was never fitted."""
+
+    kind, code = Kind.INVALID, "twin.estimator_not_fitted"
 
 
 class DataUnusable(AppError):

@@ -9,10 +9,8 @@ import numpy as np
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
 from services.twin.domain.intervals import IntervalReport, TooFewResiduals, judge
+from services.twin.packaging.calibration import DEFAULT_LEVEL, LEVELS
 from services.twin.packaging.reference import Matrix, Vector
-
-LEVELS = (0.5, 0.8, 0.9, 0.95, 0.99)
-DEFAULT_LEVEL = 0.9
 
 _DECILES = 10
 _MOST_SHUFFLED_ROWS = 2_000

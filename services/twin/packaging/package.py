@@ -21,7 +21,7 @@ from services.twin.domain.bundle_layout import (
 from services.twin.domain.fail_safe import FailSafe, FailSafePolicy
 from services.twin.domain.fallback import LinearSurrogate
 from services.twin.domain.live_settings import LiveSettings
-from services.twin.packaging.calibration import IntervalChoice, choose_interval
+from services.twin.packaging.calibration import IntervalChoice, check_choice, choose_interval
 from services.twin.packaging.card import training_card
 from services.twin.packaging.convert import convert
 from services.twin.packaging.errors import DataUnusable
@@ -35,9 +35,17 @@ from services.twin.packaging.training_data import TrainingData, read_data
 from shared.clock import rfc3339
 from shared.errors import JSON
 from shared.onnx.arrays import pack_arrays
-from shared.onnx.bundle import BundleInfo, write_bundle
+from shared.onnx.bundle import BundleInfo, check_replaceable, write_bundle
 from shared.onnx.json_fields import Fields
-from shared.onnx.manifest import BundleKind, Distribution, Feature, Manifest, Target
+from shared.onnx.manifest import (
+    BundleKind,
+    Distribution,
+    Feature,
+    Manifest,
+    Target,
+    check_distinct,
+    check_name,
+)
 from shared.onnx.session import OnnxSession
 from shared.onnx.signing import SigningKey
 
@@ -69,11 +77,17 @@ def describe(
     Raises
     ------
     BundleMalformed
-        If a key is missing or unknown, or a value makes no sense.
+        If a key is missing or unknown, a value makes no sense, or two features have the same name.
     """
-    listed: list[JSON] = [_plain(feature) for feature in features]
-    fields = Fields({"features": listed, "target": _plain(target)}, "description")
-    return Description(name, version, fields.items("features", Feature.of), fields.item("target", Target.of))
+    listed: list[JSON] = [_plain_value(feature) for feature in features]
+    fields = Fields(
+        {"name": name, "version": version, "features": listed, "target": _plain_value(target)}, "description"
+    )
+    for what in ("name", "version"):
+        check_name(what, fields.text(what))
+    described = fields.items("features", Feature.of)
+    check_distinct(described)
+    return Description(name, version, described, fields.item("target", Target.of))
 
 
 def build_package(
@@ -94,11 +108,13 @@ def build_package(
     slim: SlimBudget | None = None,
 ) -> BundleInfo:
     """Convert, prove, calibrate, sign and write; see `services.twin.library.package` for what the arguments mean."""
+    # Whatever can be refused is refused at once, and not after minutes of refitting.
+    check_choice(interval)
+    check_replaceable(out)
     names = [feature.name for feature in description.features]
     data = read_data(X, y, names)
     _check_order(estimator, names)
     reference = Reference(estimator, scaler)
-    # What cannot be converted is said at once, and not after minutes of refitting.
     _check_width(convert(estimator, scaler, features=len(names)), names)
     held_back = _held_back(calibration, names)
     slimmed = None if slim is None else slim_down(reference, data, _rows_of(held_back), slim)
@@ -164,7 +180,12 @@ def _check_order(estimator: BaseEstimator, names: list[str]) -> None:
 
 
 def _held_back(calibration: Calibration, names: list[str]) -> float | TrainingData | None:
-    return read_data(*calibration, names) if isinstance(calibration, tuple) else calibration
+    match calibration:
+        case (rows, target):
+            return read_data(rows, target, names)
+        case None | int() | float():
+            return calibration
+    raise DataUnusable("calibration must be a share between 0 and 1 or a pair (X, y) of rows the estimator never saw")
 
 
 def _with_training(features: Sequence[Feature], rows: Matrix) -> tuple[Feature, ...]:
@@ -185,12 +206,10 @@ def _fields(record: TrainingRegion | LinearSurrogate, names: Iterable[str]) -> d
     return {name: np.asarray(getattr(record, name), np.float64) for name in names}
 
 
-def _plain(mapping: Mapping[str, JSON]) -> dict[str, JSON]:
-    """Tuples as lists and numpy's numbers as Python's, as JSON has them."""
-    return {name: _plain_value(value) for name, value in mapping.items()}
-
-
 def _plain_value(value: Any) -> JSON:
+    """Tuples as lists and numpy's numbers as Python's, as JSON has them."""
+    if isinstance(value, Mapping):
+        return {name: _plain_value(item) for name, item in value.items()}
     if isinstance(value, tuple | list):
         return [_plain_value(item) for item in value]
     plain: JSON = value.tolist() if isinstance(value, np.generic | np.ndarray) else value

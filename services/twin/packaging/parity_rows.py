@@ -12,12 +12,12 @@ import numpy as np
 
 from services.twin.packaging.graph import Cuts
 from services.twin.packaging.reference import Matrix, Vector
+from services.twin.packaging.sensor_grid import grid_step
 
 PARITY_ROWS = 20_000
 
 _SEED = 20_000
 _RANGE_EXCESS = 0.1
-_MOST_DECIMALS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +54,10 @@ def _grid_rows(training: Matrix, resolutions: Sequence[float | None], rng: np.ra
     spread = rng.uniform(training.min(axis=0), training.max(axis=0), (count - len(drawn), training.shape[1]))
     rows = np.concatenate([drawn, spread])
     for column, resolution in enumerate(resolutions):
-        step = resolution or _grid_step(training[:, column])
+        step = resolution or grid_step(training[:, column])
         if step is not None:
             rows[:, column] = np.round(rows[:, column] / step) * step
     return rows
-
-
-def _grid_step(values: Vector) -> float | None:
-    """The coarsest decimal step that all values lie on; `None` for values without a grid."""
-    for decimals in range(_MOST_DECIMALS + 1):
-        if np.array_equal(values, np.round(values, decimals)):
-            return float(10.0**-decimals)
-    return None
 
 
 def _threshold_rows(cuts: Sequence[Cuts], base: Matrix, rng: np.random.Generator, count: int) -> Matrix:

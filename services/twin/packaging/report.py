@@ -6,7 +6,7 @@ from html import escape
 
 import plotly.io
 
-from services.twin.packaging.examination import DEFAULT_LEVEL
+from services.twin.packaging.calibration import DEFAULT_LEVEL
 from services.twin.packaging.report_figures import figures, label
 from services.twin.packaging.training_record import Training, split_statement
 

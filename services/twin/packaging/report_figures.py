@@ -41,7 +41,7 @@ def figures(training: Training) -> dict[str, go.Figure]:
 
 def _dressed(figure: go.Figure) -> go.Figure:
     return figure.update_layout(
-        template="plotly_white", height=figure.layout.height or 380, margin={"l": 70, "r": 20, "t": 30, "b": 60}
+        template="plotly_white", height=figure.layout.height or 380, margin={"l": 70, "r": 20, "t": 60, "b": 60}
     )
 
 

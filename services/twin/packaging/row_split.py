@@ -77,7 +77,7 @@ def split_rows(rows: Matrix, *, time_s: Vector | None, groups: NDArray[np.int64]
     Raises
     ------
     DataUnusable
-        If there are too few rows or groups.
+        If there are too few rows, groups or different inputs.
     """
     if len(rows) < FEWEST_ROWS:
         raise DataUnusable(
@@ -90,8 +90,13 @@ def split_rows(rows: Matrix, *, time_s: Vector | None, groups: NDArray[np.int64]
     if groups is not None:
         return _by_group(groups, seed)
     _, same, counts = np.unique(rows, axis=0, return_inverse=True, return_counts=True)
-    repeats = 1.0 - len(counts) / len(rows)
-    if repeats > _MOST_REPEATS and len(counts) >= FEWEST_GROUPS:
+    if len(counts) < FEWEST_GROUPS:
+        raise DataUnusable(
+            f"the inputs of all rows together are only {len(counts)} different ones; {FEWEST_GROUPS} are needed",
+            needed=FEWEST_GROUPS,
+            count=len(counts),
+        )
+    if 1.0 - len(counts) / len(rows) > _MOST_REPEATS:
         return _by_group(same.reshape(-1), seed)
     return _by_chance(same.reshape(-1), seed)
 

@@ -4,26 +4,33 @@ What is slimmed is the recipe, not the bundle: the slim model is proved exact, c
 its own errors.
 """
 
+import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Self
 
 import numpy as np
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import KFold
 
 from services.twin.domain.bundle_layout import PREDICTION
 from services.twin.packaging.convert import convert
 from services.twin.packaging.errors import DataUnusable
 from services.twin.packaging.graph import ConvertedModel
-from services.twin.packaging.reference import Reference
-from services.twin.packaging.slim_trees import has_trees, smaller_recipes, with_parameters
+from services.twin.packaging.reference import Reference, Vector
+from services.twin.packaging.slim_trees import Trial, has_trees, smaller_recipes, with_parameters
 from services.twin.packaging.training_data import TrainingData
 from services.twin.packaging.weights import WeightType, is_network, round_weights, store_short
 from shared.errors import JSON
 from shared.onnx.session import OnnxSession
 
-_JUDGING_SHARE = 0.2
+_FOLDS = 5
+# So many unseen rows tell a rise of a few percent from chance; further fits would tell little more.
+_ENOUGH_JUDGED_ROWS = 2_000
+# One-sided 95 % of a normal distribution: the smallest of many recipes within a budget is there partly by luck.
+_CONFIDENCE = 0.95
+_STANDARD_ERRORS = 1.645
 _SEED = 12
 _TIMED_RUNS = 20
 
@@ -41,7 +48,7 @@ class SlimBudget:
     rmse_rise: float
 
     @classmethod
-    def of(cls, document: Mapping[str, JSON]) -> Self:
+    def of(cls, document: object) -> Self:
         """Read `{"budget": 0.02}`.
 
         Raises
@@ -49,12 +56,25 @@ class SlimBudget:
         DataUnusable
             If there is anything else in it, or the budget is not between 0 and 1.
         """
-        budget = document.get("budget")
-        if set(document) != {"budget"} or isinstance(budget, bool) or not isinstance(budget, int | float):
-            raise DataUnusable("slim takes one member, budget: the allowed rise of the error, such as 0.02")
+        members = document if isinstance(document, Mapping) else {}
+        budget = members.get("budget")
+        if set(members) != {"budget"} or isinstance(budget, bool) or not isinstance(budget, int | float):
+            raise DataUnusable('slim takes one member, the allowed rise of the error, such as {"budget": 0.02}')
         if not 0.0 <= budget < 1.0:
             raise DataUnusable(f"the budget of slim is a share from 0 to 1, not {budget!r}")
         return cls(float(budget))
+
+    def holds(self, squared_errors: Vector, full: Vector) -> bool:
+        """Whether the rise of the RMSE is within the budget beyond what chance may have done.
+
+        Parameters
+        ----------
+        squared_errors, full
+            `(n,)` of the slim and of the full model on the same unseen rows.
+        """
+        excess = squared_errors - (1.0 + self.rmse_rise) ** 2 * full
+        error = float(np.std(excess, ddof=1)) / math.sqrt(len(excess)) if len(excess) > 1 else 0.0
+        return float(np.mean(excess)) + _STANDARD_ERRORS * error <= 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +108,7 @@ def slim_down(reference: Reference, data: TrainingData, held_back: TrainingData 
     Parameters
     ----------
     data
-        What the model was fitted on: a fifth of it judges smaller recipes fitted on the others.
+        What the model was fitted on: each fifth of it judges recipes fitted on the others, as far as enough rows need.
     held_back
         Rows that the model never saw; they judge a model that cannot be fitted again.
 
@@ -99,59 +119,81 @@ def slim_down(reference: Reference, data: TrainingData, held_back: TrainingData 
     """
     if not (is_network(reference) or (has_trees(reference) and reference.can_refit)):
         raise DataUnusable("slim takes forests, boosted trees and networks; this model has nothing to leave out")
-    if reference.can_refit:
-        seen, unseen = train_test_split(np.arange(len(data.rows)), test_size=_JUDGING_SHARE, random_state=_SEED)
-        fitting, judging = data.part(seen), data.part(unseen)
-        judged = reference.refit(fitting.rows, fitting.target)
-    elif held_back is not None:
-        fitting, judging, judged = data, held_back, reference
-    else:
-        raise DataUnusable("a model that cannot be fitted again is slimmed on calibration=(X, y)")
-    full_rmse = _rmse(judged, judging)
-    limit = (1.0 + budget.rmse_rise) * full_rmse
+    trials = _trials(reference, data, held_back)
+    full_errors = np.concatenate([trial.squared_errors(trial.full.predict(trial.judging.rows)) for trial in trials])
+    full = _Choice(reference, _as_it_is, {}, _rmse(full_errors))
     if is_network(reference):
-        choice = _fewer_bits(reference, judged, judging, limit)
+        choice = _fewer_bits(reference, trials, full_errors, budget)
     else:
-        choice = _fewer_trees(reference, data, fitting, judging, limit)
-    if choice is None:
-        choice = _Choice(reference, _as_it_is, {}, full_rmse)
-    features = data.rows.shape[1]
+        choice = _fewer_trees(reference, data, trials, full_errors, budget)
+    before = _as_it_is(_converted(reference, data))
+    after = before if choice is None else choice.store(_converted(choice.reference, data))
+    if choice is None or len(after.data) >= len(before.data):
+        choice, after = full, before
     return Slimmed(
         choice.reference,
         choice.store,
         {
             "budget": budget.rmse_rise,
-            "judged_rows": len(judging.rows),
+            "confidence": _CONFIDENCE,
+            "judged_rows": len(full_errors),
             "how": choice.how,
-            "before": _costs(_as_it_is(_converted(reference, features)), data, full_rmse),
-            "after": _costs(choice.store(_converted(choice.reference, features)), data, choice.rmse),
-            "rmse_rise": choice.rmse / full_rmse - 1.0 if full_rmse > 0 else 0.0,
+            "before": _costs(before, data, full.rmse),
+            "after": _costs(after, data, choice.rmse),
+            "rmse_rise": choice.rmse / full.rmse - 1.0 if full.rmse > 0 else 0.0,
         },
     )
 
 
-def _fewer_bits(reference: Reference, judged: Reference, judging: TrainingData, limit: float) -> _Choice | None:
+def _trials(reference: Reference, data: TrainingData, held_back: TrainingData | None) -> list[Trial]:
+    """Unseen rows, each with the full model that never saw them."""
+    if not reference.can_refit:
+        if held_back is None:
+            raise DataUnusable("a model that cannot be fitted again is slimmed on calibration=(X, y)")
+        return [Trial(data, held_back, reference)]
+    if len(data.rows) < 2 * _FOLDS:
+        raise DataUnusable(f"slim needs at least {2 * _FOLDS} rows, there are {len(data.rows)}", needed=2 * _FOLDS)
+    folds = KFold(_FOLDS, shuffle=True, random_state=_SEED).split(data.rows)
+    count = min(_FOLDS, math.ceil(_ENOUGH_JUDGED_ROWS * _FOLDS / len(data.rows)))
+    return [
+        Trial(fitting := data.part(seen), data.part(unseen), reference.refit(fitting.rows, fitting.target))
+        for seen, unseen in islice(folds, count)
+    ]
+
+
+def _fewer_bits(
+    reference: Reference, trials: Sequence[Trial], full_errors: Vector, budget: SlimBudget
+) -> _Choice | None:
     for weight_type in WeightType:
-        rmse = _rmse(round_weights(judged, weight_type), judging)
-        if rmse <= limit:
+        errors = np.concatenate(
+            [
+                trial.squared_errors(round_weights(trial.full, weight_type).predict(trial.judging.rows))
+                for trial in trials
+            ]
+        )
+        if budget.holds(errors, full_errors):
             how: dict[str, JSON] = {"weights": weight_type.value}
-            return _Choice(round_weights(reference, weight_type), store_short, how, rmse)
+            return _Choice(round_weights(reference, weight_type), store_short, how, _rmse(errors))
     return None
 
 
 def _fewer_trees(
-    reference: Reference, data: TrainingData, fitting: TrainingData, judging: TrainingData, limit: float
+    reference: Reference, data: TrainingData, trials: Sequence[Trial], full_errors: Vector, budget: SlimBudget
 ) -> _Choice | None:
-    within = [recipe for recipe in smaller_recipes(reference, fitting, judging) if recipe.rmse <= limit]
+    within = [
+        recipe
+        for recipe in smaller_recipes(reference, data, trials)
+        if budget.holds(recipe.squared_errors, full_errors)
+    ]
     if not within:
         return None
     smallest = min(within, key=lambda recipe: recipe.size)
     model = with_parameters(reference, smallest.parameters).refit(data.rows, data.target)
-    return _Choice(model, _as_it_is, dict(smallest.parameters), smallest.rmse)
+    return _Choice(model, _as_it_is, dict(smallest.parameters), _rmse(smallest.squared_errors))
 
 
-def _converted(reference: Reference, features: int) -> ConvertedModel:
-    return convert(reference.estimator, reference.scaler, features=features)
+def _converted(reference: Reference, data: TrainingData) -> ConvertedModel:
+    return convert(reference.estimator, reference.scaler, features=data.rows.shape[1])
 
 
 def _as_it_is(converted: ConvertedModel) -> ConvertedModel:
@@ -169,5 +211,5 @@ def _costs(converted: ConvertedModel, data: TrainingData, rmse: float) -> dict[s
     return {"graph_bytes": len(converted.data), "row_us": round(best_s * 1e6, 1), "rmse": rmse}
 
 
-def _rmse(reference: Reference, data: TrainingData) -> float:
-    return float(np.sqrt(np.mean(np.square(data.target - reference.predict(data.rows)))))
+def _rmse(squared_errors: Vector) -> float:
+    return float(np.sqrt(np.mean(squared_errors)))

@@ -6,11 +6,12 @@ References
    pruning)
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.ensemble import (
     ExtraTreesRegressor,
@@ -20,7 +21,7 @@ from sklearn.ensemble import (
 )
 from sklearn.pipeline import Pipeline
 
-from services.twin.packaging.reference import Reference, Vector
+from services.twin.packaging.reference import Matrix, Reference, Vector
 from services.twin.packaging.sources import Kind, kind_of, unwrap
 from services.twin.packaging.training_data import TrainingData
 
@@ -31,6 +32,19 @@ _TREE_SHARES = (0.1, 0.2, 0.3, 0.5, 0.7)
 
 
 @dataclass(frozen=True, slots=True)
+class Trial:
+    """Rows that fit recipes, rows that judge them, and the full model, which never saw the latter."""
+
+    fitting: TrainingData
+    judging: TrainingData
+    full: Reference
+
+    def squared_errors(self, predicted: Vector) -> Vector:
+        """Of predictions `(n,)` for the judging rows."""
+        return np.square(self.judging.target - predicted)
+
+
+@dataclass(frozen=True, slots=True)
 class SmallerRecipe:
     """Parameters that make a model smaller.
 
@@ -38,13 +52,13 @@ class SmallerRecipe:
     ----------
     size
         Comparable within one model only: nodes of a forest, rounds of boosting.
-    rmse
-        On rows that it was not fitted on [unit of the target].
+    squared_errors
+        `(n,)` on the judging rows of all trials.
     """
 
     parameters: Mapping[str, int | float]
     size: int
-    rmse: float
+    squared_errors: Vector
 
 
 def has_trees(reference: Reference) -> bool:
@@ -52,12 +66,18 @@ def has_trees(reference: Reference) -> bool:
     return type(reference.final) in _FORESTS or _rounds_parameter(reference.final) is not None
 
 
-def smaller_recipes(reference: Reference, fitting: TrainingData, judging: TrainingData) -> Iterator[SmallerRecipe]:
-    """Fit smaller recipes on some rows and measure them on others."""
+def smaller_recipes(reference: Reference, data: TrainingData, trials: Sequence[Trial]) -> Iterator[SmallerRecipe]:
+    """Fit smaller recipes on some rows and measure them on others.
+
+    Parameters
+    ----------
+    data
+        All rows, which the recipe that is chosen will be fitted on.
+    """
     if type(reference.final) in _FORESTS:
-        yield from _smaller_forests(reference, fitting, judging)
+        yield from _smaller_forests(reference, data, trials)
     else:
-        yield from _shorter_boosting(reference, fitting, judging)
+        yield from _shorter_boosting(reference, trials)
 
 
 def with_parameters(reference: Reference, parameters: Mapping[str, int | float]) -> Reference:
@@ -72,28 +92,40 @@ def with_parameters(reference: Reference, parameters: Mapping[str, int | float])
     )
 
 
-def _smaller_forests(reference: Reference, fitting: TrainingData, judging: TrainingData) -> Iterator[SmallerRecipe]:
-    variance = float(np.var(fitting.target))
+def _smaller_forests(reference: Reference, data: TrainingData, trials: Sequence[Trial]) -> Iterator[SmallerRecipe]:
+    variance = float(np.var(data.target))
     for share in _PRUNING_SHARES:
         alpha = max(share * variance, float(reference.final.ccp_alpha))
-        forest = with_parameters(reference, {"ccp_alpha": alpha}).refit(fitting.rows, fitting.target)
-        sums = np.cumsum(forest.trees(judging.rows), axis=1)
-        sizes = np.cumsum([tree.tree_.node_count for tree in forest.final.estimators_]).tolist()
+        recipe = with_parameters(reference, {"ccp_alpha": alpha})
+        sizes, errors = zip(*(_growing_forest(recipe, trial) for trial in trials), strict=True)
         # The first trees of a forest are a smaller forest: one fit serves every number of trees.
-        for count, size in enumerate(sizes, start=1):
-            rmse = _rmse(judging.target, sums[:, count - 1] / count)
-            yield SmallerRecipe({"n_estimators": count, "ccp_alpha": alpha}, size, rmse)
+        counts = range(1, len(sizes[0]) + 1)
+        for count, size, squared in zip(counts, np.sum(sizes, axis=0), np.hstack(errors), strict=True):
+            yield SmallerRecipe({"n_estimators": count, "ccp_alpha": alpha}, int(size), squared)
 
 
-def _shorter_boosting(reference: Reference, fitting: TrainingData, judging: TrainingData) -> Iterator[SmallerRecipe]:
+def _growing_forest(recipe: Reference, trial: Trial) -> tuple[NDArray[np.int64], Matrix]:
+    """Nodes `(t,)` and squared errors `(t, n)` of the first tree, of the first two, and so on."""
+    forest = recipe.refit(trial.fitting.rows, trial.fitting.target)
+    counts = np.arange(1, len(forest.final.estimators_) + 1)
+    means = np.cumsum(forest.trees(trial.judging.rows), axis=1) / counts
+    nodes = np.cumsum([tree.tree_.node_count for tree in forest.final.estimators_])
+    return nodes, np.square(means.T - trial.judging.target)
+
+
+def _shorter_boosting(reference: Reference, trials: Sequence[Trial]) -> Iterator[SmallerRecipe]:
     name = _rounds_parameter(reference.final)
     if name is None:
         return
     rounds = int(getattr(reference.final, "n_iter_", reference.final.get_params()[name] or 100))
     for share in _TREE_SHARES:
         count = max(1, round(share * rounds))
-        shorter = with_parameters(reference, {name: count}).refit(fitting.rows, fitting.target)
-        yield SmallerRecipe({name: count}, count, _rmse(judging.target, shorter.predict(judging.rows)))
+        recipe = with_parameters(reference, {name: count})
+        errors = [
+            trial.squared_errors(recipe.refit(trial.fitting.rows, trial.fitting.target).predict(trial.judging.rows))
+            for trial in trials
+        ]
+        yield SmallerRecipe({name: count}, count, np.concatenate(errors))
 
 
 def _rounds_parameter(final: Any) -> str | None:
@@ -102,7 +134,3 @@ def _rounds_parameter(final: Any) -> str | None:
     boosted = isinstance(final, GradientBoostingRegressor)
     known = boosted or kind_of(final) in {Kind.LIGHTGBM_REGRESSOR, Kind.XGBOOST_REGRESSOR}
     return "n_estimators" if known else None
-
-
-def _rmse(actual: Vector, predicted: Vector) -> float:
-    return float(np.sqrt(np.mean(np.square(actual - predicted))))

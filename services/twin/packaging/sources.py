@@ -3,6 +3,7 @@
 LightGBM, XGBoost and PyTorch are never imported for this: a model of theirs brings them along.
 """
 
+import math
 import sys
 import warnings
 from collections.abc import Callable
@@ -14,11 +15,14 @@ import numpy as np
 import sklearn
 from numpy.typing import NDArray
 from sklearn.base import is_classifier
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.ensemble import StackingRegressor, VotingRegressor
+from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from services.twin.packaging.errors import EstimatorUnsupported
+from services.twin.packaging.errors import EstimatorNotFitted, EstimatorUnsupported
 from services.twin.packaging.neural import torch_predict
 from services.twin.packaging.xgboost_trees import leaf_sum, read_booster
 from shared.errors import JSON
@@ -54,6 +58,7 @@ _PACKAGES = {
     Kind.XGBOOST_REGRESSOR: "xgboost",
     Kind.TORCH: "torch",
 }
+_HOLDS_PIPELINES = (Pipeline, StackingRegressor, TransformedTargetRegressor, VotingRegressor)
 
 
 def kind_of(model: object) -> Kind:
@@ -101,14 +106,29 @@ def check_fitted(model: object) -> None:
     ------
     EstimatorUnsupported
         If it does not predict numbers.
-    sklearn.exceptions.NotFittedError
+    EstimatorNotFitted
         If it was never fitted.
     """
     if not _has_recipe(model):
         return
     if not hasattr(model, "fit") or not hasattr(model, "predict") or is_classifier(model):
         raise EstimatorUnsupported(f"{type(model).__name__} is no regressor")
-    check_is_fitted(model)
+    check_stage_fitted(model)
+
+
+def check_stage_fitted(stage: object) -> None:
+    """Refuse a regressor or transformer that was never fitted.
+
+    Raises
+    ------
+    EstimatorNotFitted
+        If it has a `fit` that was never called.
+    """
+    try:
+        if hasattr(stage, "fit"):
+            check_is_fitted(stage)
+    except NotFittedError as error:
+        raise EstimatorNotFitted(f"{type(stage).__name__} was never fitted") from error
 
 
 def feature_count(model: Any) -> int | None:
@@ -179,17 +199,18 @@ def describe(model: Any) -> dict[str, JSON]:
     return {
         "type": type(final).__name__,
         "library": library,
-        "parameters": {
-            name: value if isinstance(value, bool | int | float | str | None) and value == value else repr(value)  # noqa: PLR0124
-            for name, value in parameters.items()
-        },
+        "parameters": {name: value if _has_json_form(value) else repr(value) for name, value in parameters.items()},
     }
 
 
+def _has_json_form(value: object) -> bool:
+    return math.isfinite(value) if isinstance(value, float) else isinstance(value, bool | int | str | None)
+
+
 def table(model: Any, rows: Matrix) -> Any:
-    """Rows as a model wants them: a pipeline that was fitted on a table may choose its columns by name."""
+    """Rows as a model wants them: what holds pipelines and was fitted on a table may choose its columns by name."""
     names = getattr(model, "feature_names_in_", None)
-    if names is None or not isinstance(unwrap(model), Pipeline):
+    if names is None or not isinstance(unwrap(model), _HOLDS_PIPELINES):
         return rows
     import pandas as pd  # noqa: PLC0415
 

@@ -1,5 +1,6 @@
 """From a table to a signed bundle: honest splits, recipes tried under a time budget, and a report of what was found."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -31,6 +32,9 @@ from shared.errors import JSON
 from shared.onnx.session import OnnxSession
 
 _TIMED_RUNS = 20
+_ENDINGS = re.compile(r"(\.csv|\.txt)?(\.gz)?$", re.IGNORECASE)
+_NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9]*[^A-Za-z0-9._-][^A-Za-z0-9]*")
+_LONGEST_NAME = 64
 
 
 class Packager(Protocol):
@@ -94,6 +98,18 @@ def train_on_csv(
     return bundle, Training(
         table, split, finalists, chosen, unfinished, examination, [*warnings, *disappointments(examination)]
     )
+
+
+def name_for(data: Path) -> str:
+    """What a model is called after its file; empty if nothing in the file's name can be used.
+
+    Examples
+    --------
+    >>> name_for(Path("data/Boiler 3 (2026).csv.gz"))
+    'Boiler-3-2026'
+    """
+    stem = _NOT_IN_A_NAME.sub("-", _ENDINGS.sub("", data.name))
+    return re.sub(r"\.\.+", ".", stem).strip("._-")[:_LONGEST_NAME].strip("._-")
 
 
 def _choose(finalists: Sequence[Finalist]) -> Finalist:

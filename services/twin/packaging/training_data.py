@@ -45,8 +45,9 @@ def read_data(X: ArrayLike | Any, y: ArrayLike, names: list[str]) -> TrainingDat
     DataUnusable
         If shapes do not fit, columns are in another order, or a value is missing or not finite.
     """
-    columns = getattr(X, "columns", None)
-    if columns is not None and list(map(str, columns)) != names:
+    columns = list(getattr(X, "columns", ()))
+    # Columns that are only numbered have no names, as for scikit-learn.
+    if any(isinstance(column, str) for column in columns) and columns != names:
         raise DataUnusable("the columns of X must be the features, in the same order", columns=list(map(str, columns)))
     try:
         rows, target = np.asarray(X, np.float64), np.asarray(y, np.float64)

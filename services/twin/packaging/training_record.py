@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from services.twin.packaging.calibration import DEFAULT_LEVEL
 from services.twin.packaging.dataset import Dataset
-from services.twin.packaging.examination import DEFAULT_LEVEL, Examination, Metrics
+from services.twin.packaging.examination import Examination, Metrics
 from services.twin.packaging.row_split import RowSplit, SplitKind
 from services.twin.packaging.selection import Trial
 

@@ -17,10 +17,12 @@ from shared.principal import Permission
 
 # Query strings that were read, by their text: a plant sends the same few again and again.
 _REMEMBERED_QUERIES = 1_024
+_LONGEST_REMEMBERED_BYTES = 512
 _LONGEST_ASSET = 255
 _LONGEST_STICKY_KEY = 128
 _ASSET = re.compile(ASSET_PATTERN)
-_LEVEL = re.compile(r"0?\.\d{1,17}")
+# Fifteen digits are told apart by a double; with more of them a level below 1 may be read as 1.
+_LEVEL = re.compile(r"0?\.[0-9]{1,15}")
 _NAMES = frozenset({"model", "asset", "level", "sticky_key"})
 
 
@@ -92,6 +94,8 @@ class DirectPredictions:
         return orjson.dumps(batch_document(answer, inputs, user=requester.user, request_id=request.request_id))
 
     def _query(self, text: bytes) -> PredictionQuery | None:
+        if len(text) > _LONGEST_REMEMBERED_BYTES:
+            return read_query(text)
         if text not in self._queries:
             if len(self._queries) >= _REMEMBERED_QUERIES:
                 self._queries.clear()

@@ -124,7 +124,10 @@ async def version_metadata(model: Name, version: Name, registry: Registry, _call
 @router.get("/models/{model}/ready", responses=responses(ModelMissing, NotAllowed))
 async def model_ready(model: Name, registry: Registry, _caller: Reader) -> ModelReadiness:
     """Whether the model answers predictions; 404 if not."""
-    return ModelReadiness(name=(await registry.find(model)).active.model)
+    # What this process serves goes on being served while the database is away.
+    if model not in dict(registry.served()):
+        await registry.find(model)
+    return ModelReadiness(name=model)
 
 
 @router.get("/models/{model}/versions/{version}/ready", responses=responses(ModelMissing, VersionMissing, NotAllowed))

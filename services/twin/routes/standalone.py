@@ -9,10 +9,10 @@ from services.twin.domain.features import InputsInvalid, QualityBad
 from services.twin.domain.intervals import LevelInvalid, TooFewResiduals
 from services.twin.domain.prediction import PredictionNotFinite
 from services.twin.domain.predictor import Predictor
-from services.twin.domain.registry import ModelVersion
-from services.twin.domain.serving import Requester
+from services.twin.domain.registry import ModelMissing, ModelVersion
+from services.twin.domain.serving import DeadlineMissed, PoolFull, Requester, StillBusy
 from services.twin.routes.direct_predictions import DirectPredictions
-from services.twin.routes.predictions import Asset, Level
+from services.twin.routes.predictions import Asset, Level, Model
 from services.twin.schemas.base import DEFAULT_LEVEL, Inputs
 from services.twin.schemas.predictions import PredictionResponse
 from services.twin.schemas.standalone import HealthResponse, ModelInfoResponse, StandalonePrediction
@@ -67,7 +67,18 @@ async def model_info(here: Here, _caller: Reader) -> ModelInfoResponse:
 
 
 @router.post(
-    "/predict", responses=responses(InputsInvalid, QualityBad, PredictionNotFinite, LevelInvalid, TooFewResiduals)
+    "/predict",
+    responses=responses(
+        ModelMissing,
+        InputsInvalid,
+        QualityBad,
+        PredictionNotFinite,
+        PoolFull,
+        DeadlineMissed,
+        StillBusy,
+        LevelInvalid,
+        TooFewResiduals,
+    ),
 )
 async def predict(
     body: Inputs,
@@ -75,12 +86,13 @@ async def predict(
     caller: Annotated[Principal, require(Permission.PREDICT)],
     *,
     call_id: Annotated[str, request_id()],
+    model: Model = None,
     asset: Asset = None,
     level: Level = DEFAULT_LEVEL,
 ) -> StandalonePrediction:
     """Predict one row from values by feature name, with a calibrated interval."""
     requester = Requester(caller.subject, asset, request_id=call_id)
-    answer = await predictor.predict(None, body, level=level, requester=requester)
+    answer = await predictor.predict(model, body, level=level, requester=requester)
     result = PredictionResponse.of(answer, user=caller.subject, request_id=call_id)
     return StandalonePrediction(result=result, request_id=call_id)
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt
+from pydantic import BaseModel, ConfigDict, Field, StrictFloat
 
 from services.twin.domain.comparison import Comparison, Difference, Verdict
 from services.twin.domain.experiment_report import ArmReport, ExperimentReport, Quality, in_words
@@ -26,7 +26,7 @@ class VariantBody(ShadowBody):
     """A version that gets its share of the requests."""
 
     # Strict, because `true` is no weight.
-    weight: StrictFloat | StrictInt | None = Field(
+    weight: StrictFloat | None = Field(
         None, description="share of the requests in proportion to the others; left out for all, the shares are equal"
     )
 
@@ -47,7 +47,7 @@ class ExperimentBody(BaseModel):
     def to_plan(self) -> Plan:
         """The domain's form; raises `ExperimentInvalid` if the experiment contradicts itself."""
         weights = [variant.weight for variant in self.variants]
-        given = [float(weight) for weight in weights if weight is not None]
+        given = [weight for weight in weights if weight is not None]
         if given and len(given) < len(weights):
             raise ExperimentInvalid("give each variant a weight, or none of them")
         shares = given or [1.0 / len(weights)] * len(weights)

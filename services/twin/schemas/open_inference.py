@@ -20,6 +20,8 @@ from shared.errors import AppError, Fault, Kind
 JSON_LENGTH_HEADER = "inference-header-content-length"
 # zlib's names for the two forms: with its own frame, and with that of gzip.
 _WINDOW_BITS = {"deflate": zlib.MAX_WBITS, "gzip": zlib.MAX_WBITS | 16}
+# Of a length; Python refuses to read a number of thousands of digits.
+_MOST_DIGITS = 18
 
 
 class InferenceRequestInvalid(AppError):
@@ -96,11 +98,13 @@ def unpack(body: bytes, encoding: str | None, limit_bytes: int) -> bytes:
     EncodingUnsupported, UnpackedTooLarge, InferenceRequestInvalid
         If it cannot be unpacked, or would grow beyond the limit.
     """
-    if encoding is None or encoding == "identity":
+    # Names of encodings are the same in upper and lower case (RFC 9110, section 8.4.1).
+    packed_as = "identity" if encoding is None else encoding.strip().lower()
+    if packed_as == "identity":
         return body
-    if encoding not in _WINDOW_BITS:
-        raise EncodingUnsupported(encoding)
-    unpacker = zlib.decompressobj(_WINDOW_BITS[encoding])
+    if packed_as not in _WINDOW_BITS:
+        raise EncodingUnsupported(packed_as)
+    unpacker = zlib.decompressobj(_WINDOW_BITS[packed_as])
     try:
         plain = unpacker.decompress(body, limit_bytes + 1)
     except zlib.error as error:
@@ -113,8 +117,9 @@ def unpack(body: bytes, encoding: str | None, limit_bytes: int) -> bytes:
 
 
 def _length(text: str, most: int) -> int:
-    if not text.isdecimal() or int(text) > most:
-        raise InferenceRequestInvalid(f"Inference-Header-Content-Length is {text!r}, and the body has {most} bytes")
+    if not text.isdecimal() or len(text) > _MOST_DIGITS or int(text) > most:
+        shown = text[:_MOST_DIGITS]
+        raise InferenceRequestInvalid(f"Inference-Header-Content-Length is {shown!r}, and the body has {most} bytes")
     return int(text)
 
 

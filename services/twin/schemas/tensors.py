@@ -67,7 +67,7 @@ class InputTensor(BaseModel):
         except ValueError:
             return None
         # Numbers are taken as they are written, whatever type is declared; true, texts and gaps are no numbers.
-        return values if values.dtype.kind in "iuf" else None
+        return values if values.dtype.kind in "iuf" and not _holds_truth(self.data) else None
 
     def _invalid(self, what: str) -> TensorInvalid:
         return TensorInvalid(f"the tensor {self.name!r} {what}", tensor=self.name)
@@ -92,6 +92,11 @@ def text_bytes(texts: Sequence[str]) -> bytes:
     """Texts in the binary form: each behind its length as four bytes."""
     encoded = [text.encode() for text in texts]
     return b"".join(struct.pack("<I", len(text)) + text for text in encoded)
+
+
+def _holds_truth(data: Any) -> bool:
+    """Whether true or false stands among the numbers: numpy makes 1 and 0 of them."""
+    return isinstance(data, bool) or (isinstance(data, list) and any(map(_holds_truth, data)))
 
 
 def _of_bytes(raw: bytes, element: np.dtype[Any]) -> NDArray[Any] | None:

@@ -21,6 +21,7 @@ from services.gateway.adapters.sql_notices import SqlNotices
 from services.gateway.adapters.tables import migrate_gateway
 from services.gateway.app import create_app
 from services.gateway.bootstrap import FirstAdmin
+from services.gateway.domain.alerts import AlertFilter
 from services.gateway.domain.notifications import NotificationPolicy
 from services.gateway.settings import GatewaySettings
 from shared.contracts.alert import Alert, Severity
@@ -272,3 +273,43 @@ async def test_a_gateway_with_a_url_of_no_use_does_not_start_and_does_not_show_i
         create_app(wrong)
     assert "number 1 is no notification URL" in str(refusal.value)
     assert "secret" not in str(refusal.value)
+
+
+async def test_a_condition_that_two_gateways_hear_of_at_once_is_one_entry_and_told_once(
+    engine: Engine, clock: Any, policy: NotificationPolicy
+):
+    stores = [SqlAlerts(engine, clock, policy) for _ in range(2)]
+    for number in range(20):
+        alerts = [
+            Alert(f"{number}-{place}", "twin", "k", Severity.WARNING, None, "yield", "m", clock.now(), f"key{number}")
+            for place in range(2)
+        ]
+        await asyncio.gather(*(store.take([alert]) for store, alert in zip(stores, alerts, strict=True)))
+    page = await stores[0].page(AlertFilter(), limit=200, cursor=None)
+    assert [stored.occurrences for stored in page.items] == [2] * 20
+    assert len(await SqlNotices(engine).claim(now=clock.now())) == 20
+
+
+class BrokenDestination:
+    label = "1:broken"
+
+    def send(self, _message: object) -> bool:
+        raise ValueError("https://hooks.example.com/secret")
+
+
+async def test_a_destination_with_a_bug_keeps_nobody_else_uninformed_and_its_secret_out_of_the_log(
+    engine: Engine, clock: Any, webhook: Webhook, take: Callable[..., Awaitable[None]], capsys: pytest.CaptureFixture
+):
+    metrics = CollectorRegistry()
+    destinations = [BrokenDestination(), *open_destinations([webhook.url])]
+    teller = AlertNotifier(
+        notices=SqlNotices(engine), destinations=destinations, give_up_after_s=3600.0, clock=clock, metrics=metrics
+    )
+    await take("a1")
+    await take("a2")
+    await teller.deliver()
+    assert len(webhook.received) == 2
+    assert outcomes(metrics) == {"sent": 2, "failed": 2, "dropped": 0}
+    printed = capsys.readouterr()
+    assert "notification_broken" in printed.out
+    assert "secret" not in printed.out + printed.err

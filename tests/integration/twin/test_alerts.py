@@ -85,14 +85,17 @@ async def test_an_excursion_is_told_once_with_its_end_and_a_fast_change_by_itsel
     assert rate == pytest.approx((found[1] - found[0]) / 10.0 * 60.0)
 
 
-async def test_without_redis_predictions_are_answered_and_lost_alerts_counted(bench: Bench, own_valkey: Any):
+async def test_without_redis_predictions_are_answered_and_their_alerts_wait_for_it(bench: Bench, own_valkey: Any):
     stopped = Bench(bench.folder, bench.key_pair, bench.clock, bench.database_url, own_valkey.url)
     async with stopped.twin() as app, stopped.client(app) as client:
         await watched(client, stopped)
         own_valkey.stop()
         assert (await client.post(f"{API}/predict", json=GOOD)).status_code == 200
-        await until_metric(client, 'outcome="failed"} 1.0', present=True)
+        await until_metric(client, 'futago_twin_alerts_total{outcome="delayed"} 0.0', present=False)
         assert (await client.get("/readyz")).status_code == 200
+        own_valkey.start()
+        (told,) = await alerts(own_valkey.url, 1)
+        assert told.facts["inputs"] == GOOD
 
 
 async def test_without_its_database_a_twin_goes_on_with_what_it_knows(

@@ -146,7 +146,7 @@ async def test_coverage_that_leaves_its_band_alerts_once_and_once_more_when_it_i
         later = rows(bench, 300, actual=good, first=1_000)
         # One in ten outside, as it should be.
         await observe(client, [{**row, "actual": 40.0} if place % 10 == 0 else row for place, row in enumerate(later)])
-        low, back = await stream(bench.redis_url)
+    low, back = await stream(bench.redis_url)
     assert (low.kind, low.subject, low.severity) == ("coverage_out_of_band", "yield", Severity.WARNING)
     assert (low.facts["version"], low.facts["coverage"], low.facts["state"]) == ("1", 0.0, "low")
     assert (back.kind, back.severity, back.facts["coverage"]) == ("coverage_back_in_band", Severity.INFO, 0.9)

@@ -1,5 +1,6 @@
 """The cache of predictions on a real Redis: shared by replicas, and no reason for an error when it is hurt."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -7,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from redis import Redis
 
 from tests.unit.twin.twin_service import GOOD, Bench
 
@@ -71,3 +73,29 @@ async def test_a_redis_that_is_away_or_hangs_costs_a_moment_once(
     finally:
         if hurt == "stall":
             own_valkey.resume()
+
+
+@pytest.mark.parametrize(
+    "hostile", [b"[" * 100_000, b"\x00" * 1_000_000, None], ids=["nested", "large", "another type"]
+)
+async def test_a_redis_that_is_full_or_poisoned_is_no_error(
+    bench: Bench, replicas: list[httpx.AsyncClient], own_valkey: Any, hostile: bytes | None
+):
+    computed = await predict(replicas[0])
+    with Redis.from_url(own_valkey.url) as redis:
+        async with asyncio.timeout(10.0):
+            while not (keys := redis.keys("futago:twin:prediction:*")):
+                bench.clock.step(5.0)
+                for temp in (350.0, 351.0, 361.5):
+                    await predict(replicas[0], temp)
+        for key in keys:
+            redis.delete(key)
+            redis.rpush(key, "1") if hostile is None else redis.set(key, hostile)
+        redis.config_set("maxmemory-policy", "noeviction")
+        redis.config_set("maxmemory", 1)
+        for temp in (361.5, 352.0, 353.0, 354.0):
+            bench.clock.step(5.0)
+            answer = await predict(replicas[1], temp)
+            assert answer["from_cache"] is False
+            if temp == 361.5:
+                assert answer["prediction"] == computed["prediction"]

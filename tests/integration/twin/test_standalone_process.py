@@ -1,5 +1,6 @@
 """A twin on its own, started as an edge box starts it."""
 
+import socket
 import subprocess
 from pathlib import Path
 
@@ -78,6 +79,14 @@ def test_a_stranger_s_bundle_is_refused_until_its_key_is_trusted(bench: Bench):
 
 def test_it_does_not_open_itself_to_other_machines_without_a_key(bench: Bench):
     assert "give an API key" in refusal(bench, "--bundle", str(bench.bundle()), "--host", "0.0.0.0")
+
+
+@pytest.mark.parametrize("command", [MODULE, COMMAND], ids=["python -m", "futago twin"])
+def test_a_port_that_is_taken_is_said_in_a_sentence(bench: Bench, command: tuple[str, ...]):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        said = refusal(bench, "--bundle", str(bench.bundle()), "--port", str(port), command=command)
+    assert f"it could not listen on 127.0.0.1:{port}" in said
 
 
 def test_settings_that_are_missing_or_wrong_are_named(bench: Bench):

@@ -22,3 +22,11 @@ def test_a_url_that_cannot_be_used_is_told_by_its_place_alone(url: str, caplog: 
 
 def test_without_urls_there_is_nobody_to_tell():
     assert open_destinations([]) == ()
+
+
+def test_no_level_of_logging_shows_the_paths_that_messages_are_sent_to(caplog: pytest.LogCaptureFixture):
+    open_destinations(["json://127.0.0.1/secret"])
+    with caplog.at_level(logging.DEBUG):
+        # As a connection says it of each request.
+        logging.getLogger("urllib3.connectionpool").debug('"POST /secret HTTP/1.1" 200 0')
+    assert "secret" not in caplog.text

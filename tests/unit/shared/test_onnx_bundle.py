@@ -1,5 +1,6 @@
 """Bundles: what is written can be opened, what was changed cannot; keys rotate; archives are bounded."""
 
+import base64
 import json
 import multiprocessing
 import os
@@ -206,6 +207,20 @@ def test_writing_replaces_an_earlier_bundle_and_nothing_else(tmp_path: Path, key
         write_bundle(papers, MANIFEST, FILES, key)
     assert (papers / "thesis.txt").read_text() == "years of work"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bundle", "keys", "papers", "trust"]
+
+
+@pytest.mark.parametrize(
+    "content", ["300f300506032a03040306000102030405", "3019301306072a8648ce3d020106082a8648ce3d03017f03020004"]
+)
+def test_a_key_of_a_kind_that_nobody_knows_is_refused_by_name_and_takes_no_bundle_down(
+    tmp_path: Path, folder: Path, trust: TrustStore, content: str
+):
+    body = base64.b64encode(bytes.fromhex(content))
+    pem = b"-----BEGIN PUBLIC KEY-----\n" + body + b"\n-----END PUBLIC KEY-----\n"
+    with pytest.raises(KeyUnusable):
+        trust.enrol(pem)
+    (tmp_path / "trust" / "0.pem").write_bytes(pem)
+    open_bundle(folder, trust)
 
 
 def test_a_signing_key_is_made_once_and_readable_by_its_owner_only(tmp_path: Path):

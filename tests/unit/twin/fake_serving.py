@@ -117,7 +117,6 @@ class Notebook:
         self.lines.append(("refused", model, version))
 
     def failed_safe(self, model: str, version: str, *, policy: FailSafePolicy, cause: Cause) -> None:
-        assert version == "1"
         self.lines.append(("failed_safe", model, policy.value, cause.value))
 
     def stuck(self, model: str, *, features: int) -> None:
@@ -140,6 +139,7 @@ class Stage:
     """A predictor and everything around it, at hand for a test."""
 
     predictor: Predictor
+    models: Shelf
     shadows: Shadows
     pool: CountingPool
     notebook: Notebook
@@ -174,4 +174,4 @@ def stage(
         clock=clock,
         batch_limit_rows=3,
     )
-    return Stage(predictor, shadows, pool, notebook)
+    return Stage(predictor, models, shadows, pool, notebook)

@@ -383,3 +383,24 @@ async def test_a_twin_whose_bundle_or_tables_are_not_right_refuses_to_start(benc
 async def test_readiness_names_the_registry_and_the_threads(client: httpx.AsyncClient):
     response = await client.get("/readyz")
     assert (response.status_code, response.json()["checks"]) == (200, {"registry": "ok", "compute": "ok"})
+
+
+async def test_with_database_and_redis_both_away_it_starts_and_answers_for_the_bundle_of_its_configuration(
+    bench: Bench,
+):
+    folder = bench.bundle()
+    bench.trust.enrol(bench.key().public_pem())
+    away = {"database_url": "postgresql+psycopg://x:y@127.0.0.1:1/z", "redis_url": "redis://127.0.0.1:1/0"}
+    async with bench.twin(model_path=folder, **away) as app, bench.client(app) as client:
+        tensors = [{"name": "rows", "shape": [1, 2], "datatype": "FP64", "data": list(GOOD.values())}]
+        for path, body, status in (
+            ("/api/v1/twin/predict", GOOD, 200),
+            ("/api/v1/twin/batch", {"inputs": [GOOD]}, 200),
+            ("/v2/models/yield/infer", {"inputs": tensors}, 200),
+            ("/v2/models/yield/versions/1/infer", {"inputs": tensors}, 200),
+            ("/api/v1/twin/predict?model=other", GOOD, 503),
+            ("/api/v1/twin/observations", {"model": "yield", "inputs": GOOD, "actual": 80.0}, 503),
+        ):
+            assert (await client.post(path, json=body)).status_code == status, path
+        assert (await client.get("/v2/models/yield/ready")).json() == {"name": "yield", "ready": True}
+        assert (await client.get("/v2/models/other/ready")).status_code == 503

@@ -1,13 +1,16 @@
 """Excursions of predictions: told once, told again when they last, ended by a margin, and kept apart by asset."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import pytest
 
+from services.twin.domain.alert_messages import make_alert
 from services.twin.domain.alert_rules import AlertRules
 from services.twin.domain.applicability import Applicability, State
-from services.twin.domain.excursions import Excursions, SignalKind
+from services.twin.domain.excursions import Excursions, Signal, SignalKind
 from services.twin.domain.prediction import Prediction, Status
+from services.twin.domain.serving import Requester
 
 OUT, BACK, FAST = SignalKind.OUT_OF_RANGE, SignalKind.BACK_IN_RANGE, SignalKind.TOO_FAST
 
@@ -96,3 +99,24 @@ def test_assets_are_told_apart_and_the_memory_of_them_is_bounded():
     assert all(told(str(number), 0.0) for number in range(10_001))
     assert told("0", 1.0)
     assert not told("10000", 1.0)
+
+
+def test_rows_of_one_moment_tell_nothing_of_a_rate_however_soon_they_follow_another_prediction():
+    rules = AlertRules(rate_limit_per_min=60.0, cooldown_s=0.0)
+    batch = [(0.5, 80.0), (0.5, 90.0), (0.5, 70.0)]
+    assert signals(rules, (0.0, 80.0), *batch) == [[], [], [], []]
+    assert signals(rules, (0.0, 80.0), (0.5, 80.0), (0.9, 90.0)) == [[], [], [FAST]]
+
+
+def test_an_alert_keeps_the_numbers_of_its_inputs_and_not_whatever_a_bad_reading_holds():
+    inputs = {"temp": 361.5, "flow": {"value": [[0.0] * 1000], "quality": "bad", "unit": None, "timestamp": "9" * 5000}}
+    alert = make_alert(
+        Signal(OUT),
+        AlertRules(maximum=70.0),
+        predicted(80.0),
+        alert_id="a1",
+        occurred_at=datetime(2026, 4, 1, tzinfo=UTC),
+        requester=Requester("kato", "r101"),
+        inputs=inputs,
+    )
+    assert alert.facts["inputs"] == {"temp": 361.5, "flow": {"quality": "bad", "unit": None, "timestamp": "9" * 100}}

@@ -1,5 +1,6 @@
 """Tallies of an experiment: what is counted for which arm, and what becomes of it while the database is away."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -33,15 +34,18 @@ class Board:
 
 
 class Ledger:
-    """The table of arms, in memory, that can be away."""
+    """The table of arms, in memory, that can be away, or fail once in a way that nobody thought of."""
 
     def __init__(self) -> None:
-        self.away = False
+        self.away = self.broken = False
         self.added: list[dict[tuple[str, str], Counts]] = []
 
     def add(self, counted: Mapping[tuple[str, str], Counts]) -> None:
         if self.away:
             raise DatabaseUnavailable
+        if self.broken:
+            self.broken = False
+            raise ZeroDivisionError
         self.added.append(dict(counted))
 
 
@@ -131,3 +135,26 @@ async def test_after_the_end_of_an_experiment_nothing_is_counted(
     tallies.failed("yield", "3")
     await tallies.flush()
     assert ledger.added == []
+
+
+async def test_a_held_answer_is_counted_for_the_variant_that_gave_it_whatever_version_it_came_from(
+    tallies: ExperimentTallies, ledger: Ledger
+):
+    see(tallies, version="1", variant="B", status=Status.HOLD)
+    await tallies.flush()
+    assert ledger.added == [{("one", "B"): Counts(predictions=1, fail_safes=1)}]
+
+
+async def test_a_bug_while_adding_does_not_end_the_adding(tallies: ExperimentTallies, ledger: Ledger):
+    stop = asyncio.Event()
+    adding = asyncio.create_task(tallies.follow(0.001, stop))
+    ledger.broken = True
+    see(tallies)
+    while ledger.broken:  # noqa: ASYNC110 (nothing tells)
+        await asyncio.sleep(0)
+    see(tallies)
+    while not ledger.added:  # noqa: ASYNC110 (nothing tells)
+        await asyncio.sleep(0)
+    stop.set()
+    await adding
+    assert ledger.added == [{("one", "A"): Counts(predictions=1)}]

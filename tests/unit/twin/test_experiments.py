@@ -138,3 +138,11 @@ def test_only_observations_that_both_were_compared_with_count():
     report = make_report(experiment(1.0, 1.0), {}, {"1": one, "2": other}, unit=None)
     assert report.arms[1].comparison is not None
     assert (report.arms[1].comparison.rows, report.arms[1].comparison.rmse.mean) == (10, 1.0)
+
+
+@pytest.mark.parametrize("weight", [1e-320, 1e308])
+def test_weights_at_the_ends_of_what_a_number_holds_share_as_others_do(weight: float):
+    running = experiment(weight, weight)
+    assert running.plan.shares == {"A": 0.5, "B": 0.5}
+    assert Counter(assigned(running))["A"] == pytest.approx(len(KEYS) / 2, rel=0.1)
+    assert set(assigned(experiment(1e-320, 1e308))) == {"B"}

@@ -205,6 +205,7 @@ async def test_what_an_experiment_compares_cannot_be_taken_away_or_bypassed(clie
         ({"variants": [{**variant, "weight": 0} for variant in VARIANTS]}, 422, "twin.experiment_invalid"),
         ({"variants": []}, 422, "request.invalid"),
         ({"variants": [{**VARIANTS[0], "weight": True}, VARIANTS[1]]}, 422, "request.invalid"),
+        ({"variants": [{**variant, "weight": 10**400} for variant in VARIANTS]}, 422, "request.invalid"),
         ({"variants": VARIANTS, "sticky": "never"}, 422, "request.invalid"),
     ],
 )

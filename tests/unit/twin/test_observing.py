@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
+from services.twin.adapters import sql_observations
+from services.twin.adapters.local_live import LocalLive
 from services.twin.adapters.quality_metrics import QualityMetrics
+from services.twin.adapters.sql_observations import SqlObservations
 from services.twin.domain.features import FeatureSpec, InputReader
 from services.twin.domain.intervals import Calibration, IntervalMethod, Outputs
 from services.twin.domain.live_quality import Learner, LiveState, Measured
@@ -17,8 +20,9 @@ from services.twin.domain.observed import Comparison, Expectation, Kept
 from services.twin.domain.observing import Observer
 from services.twin.domain.prediction import PredictionNotFinite
 from services.twin.domain.registry import VersionMissing
-from shared.database import DatabaseUnavailable
+from shared.database import DatabaseUnavailable, open_engine
 from shared.errors import AppError
+from tests.unit.twin.twin_service import Bench
 
 T = TypeVar("T")
 CALIBRATION = Calibration(IntervalMethod.SPLIT, np.arange(1.0, 101.0))
@@ -155,3 +159,33 @@ def test_only_the_versions_observed_last_have_series():
     assert 'futago_twin_coverage{model="yield",version="1"} 1.0' in text
     assert 'futago_twin_residual{model="yield",version="3"} 1.0' in text
     assert 'version="2"' not in text
+
+
+@pytest.mark.parametrize("temp", [1e308, 1e101])
+def test_in_process_too_an_answer_that_nothing_can_be_compared_with_is_refused_and_teaches_nothing(
+    clock: Any, temp: float
+):
+    model: Any = FakeModel("1", ("temp", "flow"))
+    live = LocalLive(model, clock)
+    for _ in range(10):
+        with pytest.raises(PredictionNotFinite):
+            live.observe({"temp": temp, "flow": temp}, 1.0, None)
+    assert live.state == LiveState()
+
+
+def test_an_observation_reads_what_is_known_of_its_own_asset_and_of_no_other(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+):
+    bench.migrate()
+    table, learner = SqlObservations(open_engine(bench.database_url)), Learner(LiveSettings(), CALIBRATION)
+
+    def measured(asset: str) -> Comparison:
+        return Comparison("yield", asset, 1.0, NOW_MS, timed=True, versions={"1": (learner, Outputs(np.zeros(1)))})
+
+    table.record([measured(f"r{number}") for number in range(150)], user="kato", received_at_ms=NOW_MS)
+    read = list[Any]()
+    found = sql_observations._kept
+    monkeypatch.setattr(sql_observations, "_kept", lambda row: (read.append(row.asset), found(row))[1])
+    again = table.record([measured("r7"), measured("new")], user="kato", received_at_ms=NOW_MS)
+    assert read == ["r7"]
+    assert [kept["1"].duplicate for kept in again.kept] == [True, False]

@@ -1,6 +1,8 @@
 """Loading a bundle that a trusted key signed and that is no regressor all the same."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,7 +31,7 @@ def column(index: int) -> GraphBuilder:
     return builder
 
 
-def bundle(folder: Path, builder: GraphBuilder, **card: object) -> Bundle:
+def bundle(folder: Path, builder: GraphBuilder, region: Mapping[str, Any] = REGION, **card: object) -> Bundle:
     converted = assemble(2, [builder])
     manifest = Manifest(
         kind=BundleKind.REGRESSOR,
@@ -44,7 +46,7 @@ def bundle(folder: Path, builder: GraphBuilder, **card: object) -> Bundle:
     files = {
         converted.graph.file: converted.data,
         CALIBRATION_FILE: pack_arrays({"scores": np.arange(20.0)}),
-        REGION_FILE: pack_arrays(REGION),
+        REGION_FILE: pack_arrays(region),
     }
     key, trust = SigningKey.load_or_create(folder / "key.pem"), TrustStore(folder / "trust")
     trust.enrol(key.public_pem())
@@ -55,6 +57,11 @@ def test_a_graph_with_one_double_a_row_predicts(tmp_path: Path):
     outputs = load_model(bundle(tmp_path, column(1))).compute(np.array([[1.0, 2.0], [3.0, 4.0]]))
     np.testing.assert_array_equal(outputs.prediction, [2.0, 4.0])
     assert outputs.spread is None
+
+
+def test_a_bundle_of_before_sensors_were_followed_is_served_and_its_sensors_are_not_judged(tmp_path: Path):
+    older = {name: array for name, array in REGION.items() if name != "longest_run"}
+    assert load_model(bundle(tmp_path, column(1), older)).applicability.longest_runs == (0, 0)
 
 
 def test_a_graph_that_answers_with_another_shape_is_refused(tmp_path: Path):

@@ -118,10 +118,13 @@ async def test_all_outputs_come_as_raw_bytes_where_the_request_says_so_and_texts
     assert response.content[end + 120 :].startswith(b"\x02\x00\x00\x00in")
 
 
-@pytest.mark.parametrize(("encoding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
-async def test_a_packed_body_is_unpacked(client: httpx.AsyncClient, encoding: str, pack: Any):
+@pytest.mark.parametrize("kind", ["application/json", "application/octet-stream"])
+@pytest.mark.parametrize(
+    ("encoding", "pack"), [("gzip", gzip.compress), ("GZip", gzip.compress), ("deflate", zlib.compress)]
+)
+async def test_a_packed_body_is_unpacked(client: httpx.AsyncClient, encoding: str, pack: Any, kind: str):
     body = json.dumps({"inputs": [tensor()]}).encode()
-    packed = {"content": pack(body), "headers": {"Content-Encoding": encoding}}
+    packed = {"content": pack(body), "headers": {"Content-Encoding": encoding, "Content-Type": kind}}
     assert outputs(await client.post("/v2/models/yield/infer", **packed)) == outputs(await infer(client, tensor()))
 
 
@@ -151,6 +154,7 @@ async def test_a_packed_body_that_cannot_be_unpacked_in_its_limit_is_refused(
         ([tensor(data=None)], {}, "does not fill its shape"),
         ([tensor(data=["a"] * 10)], {}, "does not fill its shape"),
         ([tensor(data=[True] * 10)], {}, "does not fill its shape"),
+        ([tensor(data=[[361.0, 6.0]] * 4 + [[361.0, True]])], {}, "does not fill its shape"),
         ([tensor(data=[[1.0], [1.0, 2.0]])], {}, "does not fill its shape"),
         ([tensor(values=np.empty((0, 2)))], {}, "no row"),
         ([tensor(values=ROWS[np.newaxis])], {}, "shape"),
@@ -183,7 +187,7 @@ async def test_every_row_out_of_range_is_listed(client: httpx.AsyncClient):
     assert [fault["pointer"] for fault in response.json()["errors"]] == ["/0/temp", "/2/pressure"]
 
 
-@pytest.mark.parametrize("length", ["-1", "x", "99999999", "0", "5"])
+@pytest.mark.parametrize("length", ["-1", "x", "99999999", "0", "5", "9" * 5_000])
 async def test_a_wrong_length_of_the_json_is_a_422(client: httpx.AsyncClient, length: str):
     body = json.dumps({"inputs": [tensor()]}).encode()
     response = await client.post("/v2/models/yield/infer", content=body, headers={LENGTH: length})
@@ -215,6 +219,20 @@ async def test_a_version_that_is_not_active_can_be_asked_by_name(bench: Bench, c
         response = await client.post(path.format(version), json={"inputs": [tensor()]})
         assert response.status_code == status
         assert response.json().get("model_version") == (version if status == 200 else None)
+
+
+async def test_a_version_is_asked_without_the_active_one_which_may_not_be_there_to_load(
+    bench: Bench, client: httpx.AsyncClient
+):
+    other = bench.key("other")
+    bench.trust.enrol(other.public_pem())
+    await publish(client, bench.archive(version="2", trees=5, key=other))
+    await client.post("/api/v1/twin/models/yield/activate", json={"version": "2"})
+    bench.trust.withdraw(other.key_id)
+    async with bench.twin() as app, bench.client(app) as started_later:
+        assert (await infer(started_later, tensor())).status_code == 503
+        response = await started_later.post("/v2/models/yield/versions/1/infer", json={"inputs": [tensor()]})
+        assert response.json()["model_version"] == "1"
 
 
 async def test_metadata_names_tensors_versions_and_the_order_of_the_columns(bench: Bench, client: httpx.AsyncClient):

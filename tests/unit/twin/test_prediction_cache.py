@@ -180,7 +180,22 @@ async def test_a_write_that_fails_is_no_error(clock: Any, redis: FakeRedis):
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"[]", b"5", b'["x",1,2,"in",[]]', b'[1,2,3,"where",[]]', b'[NaN,1,2,"in",[]]', b"\x80\x04K\x01."],
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"5",
+        b'["x",1,2,"in",[]]',
+        b'[1,2,3,"where",[]]',
+        b'[NaN,1,2,"in",[]]',
+        b"\x80\x04K\x01.",
+        b"[" * 100_000,
+        b"[1" + b"0" * 400 + b',1,2,"in",[]]',
+        b'[1,2,3,"in",["\\ud800"]]',
+        b'[1,2,3,"in",["z"]]',
+        b'[1,2,3,"in",[[]]]',
+        b'[0,-1e308,1e308,"in",[]]',
+    ],
 )
 async def test_what_somebody_else_wrote_there_is_not_believed(clock: Any, redis: FakeRedis, content: bytes):
     desk = await Desk(clock, redis, lru_entries=0).opened()

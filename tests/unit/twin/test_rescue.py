@@ -1,6 +1,7 @@
 """Fail-safe policies: what is answered where the model cannot."""
 
 import asyncio
+import dataclasses
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -90,6 +91,17 @@ async def test_what_is_held_belongs_to_one_asset_and_one_level(clock: Any):
         await on.predict(BAD, level=0.8)
     with pytest.raises(QualityBad):
         await on.predictor.predict(None, {"x": BAD, "y": 1.0}, level=0.9, requester=type(KATO)("kato", "acme.r102"))
+
+
+async def test_what_is_held_belongs_to_one_version_as_another_may_predict_in_another_unit(clock: Any):
+    former, successor = DoublingModel(fail_safe=HOLD), DoublingModel(fail_safe=HOLD, failing=BROKE)
+    on = stage(clock, former)
+    await on.predict(4.0)
+    on.models.versions = (dataclasses.replace(successor, version="2"),)
+    with pytest.raises(ModelBroke):
+        await on.predict(4.0)
+    on.models.versions = (former,)
+    assert (await on.predict(BAD)).version == "1"
 
 
 async def test_a_held_prediction_is_not_held_again(clock: Any):

@@ -66,6 +66,14 @@ async def test_a_prediction_is_the_one_of_the_suite_wrapped(edge: httpx.AsyncCli
     assert body["request_id"] == body["result"]["request_id"] == response.headers["x-request-id"]
 
 
+@pytest.mark.parametrize("kind", ["application/json", "application/json; charset=utf-8"])
+async def test_a_model_that_is_not_the_one_served_is_a_404(edge: httpx.AsyncClient, kind: str):
+    for model, status in (("yield", 200), ("power", 404)):
+        headers = {"content-type": kind}
+        response = await edge.post(f"/predict?model={model}", content=json.dumps(GOOD), headers=headers)
+        assert response.status_code == status
+
+
 async def test_the_model_in_four_lines(bench: Bench, edge: httpx.AsyncClient):
     assert (await edge.get("/model/info")).json() == {
         "type": "RandomForestRegressor",
@@ -218,6 +226,15 @@ async def test_what_was_learned_outlives_a_restart_in_a_file(bench: Bench, bundl
         async with standalone(bench, bundle, state_file=state) as edge:
             await edge.post(f"{API}/observations", json=observation(expected))
             assert (await edge.get(f"{API}/models/yield/quality")).json()["rows"] == expected
+
+
+def test_a_state_file_where_nothing_can_be_written_is_found_at_the_start(bench: Bench, bundle: Path, tmp_path: Path):
+    (tmp_path / "no-folder").write_text("")
+    settings = StandaloneSettings(
+        bundle=bundle, trust_dir=bench.folder / "trust", state_file=tmp_path / "no-folder" / "state.json"
+    )
+    with pytest.raises(CannotStart, match="the folder of the state file: cannot write"):
+        create_app(settings, bench.clock)
 
 
 def test_a_state_file_that_holds_something_else_is_left_alone(bench: Bench, bundle: Path, tmp_path: Path):

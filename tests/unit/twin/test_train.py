@@ -22,8 +22,9 @@ from services.twin.packaging.examination import disappointments, examine
 from services.twin.packaging.row_split import RowSplit, SplitKind, split_rows
 from services.twin.packaging.selection import TimeBudget, Trial, as_good_as_the_best, cross_validate
 from services.twin.packaging.suspicions import suspicions
-from services.twin.packaging.train import train_on_csv
+from services.twin.packaging.train import name_for, train_on_csv
 from services.twin.packaging.training_record import Training
+from shared.onnx.errors import BundleMalformed
 
 LINE = Candidate("line", "linear", LinearRegression)
 FOREST = Candidate("forest", "forest", lambda: RandomForestRegressor(5, max_depth=4, random_state=0))
@@ -117,11 +118,48 @@ def test_what_cannot_be_learned_from_is_left_out_and_said(tmp_path: Path):
         ({"power [MW]": np.ones(400)}, {}, "never varies"),
         ({}, {"features": ["power", "temp"]}, "cannot be the target"),
         ({}, {"time": "temp", "group": "pressure"}, "not both"),
+        ({}, {"units": {"presure": "bar"}}, "is it 'pressure'?"),
     ],
 )
 def test_roles_that_make_no_sense_are_refused(tmp_path: Path, changes: dict, roles: dict, reason: str):
     with pytest.raises(DataUnusable, match=reason.replace("?", r"\?")):
         dataset(tmp_path, plant() | changes, **roles)
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("ccpp.csv.gz", "ccpp"),
+        ("Boiler 3 (2026).csv", "Boiler-3-2026"),
+        ("2026.04 plant.CSV", "2026.04-plant"),
+        ("a..b_.csv", "a.b"),
+        ("x" * 70 + ".csv", "x" * 64),
+        ("工場.csv", ""),
+    ],
+)
+def test_a_model_without_a_name_is_called_after_its_file(file: str, name: str):
+    assert name_for(Path(file)) == name
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"), [({"name": "my plant"}, "name 'my plant'"), ({"version": ""}, "version"), ({}, "left alone")]
+)
+def test_what_would_stop_the_packaging_is_told_before_the_training(tmp_path: Path, changes: dict, said: str):
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "notes.txt").write_text("mine")
+    with pytest.raises(BundleMalformed, match=said):
+        library.train(tmp_path / "nothing.csv", "power", out=tmp_path / "taken", **changes)
+
+
+@pytest.mark.parametrize("different", [4, 5])
+def test_too_few_different_inputs_are_refused_with_the_number_needed(different: int):
+    rows = np.repeat(np.arange(different, dtype=float), 40)[:, np.newaxis]
+    if different == 5:
+        assert split_rows(rows, time_s=None, groups=None, seed=0).kind is SplitKind.GROUPED
+        return
+    with pytest.raises(DataUnusable, match="only 4 different") as caught:
+        split_rows(rows, time_s=None, groups=None, seed=0)
+    assert caught.value.facts == {"needed": 5, "count": 4}
 
 
 def test_features_that_know_the_target_are_named(tmp_path: Path):
@@ -319,9 +357,9 @@ def test_a_model_that_is_wrong_is_found_to_be_wrong():
 
 
 def test_a_model_that_is_right_disappoints_nobody(tmp_path: Path):
-    _, training = run(tmp_path, plant(), [LINE])
+    _, training = run(tmp_path, plant(150), [LINE])
     assert list(training.warnings) == []
-    _, useless = run(tmp_path, plant(), [MEAN])
+    _, useless = run(tmp_path, plant(150), [MEAN])
     assert "worse than their mean" in "".join(useless.warnings)
 
 

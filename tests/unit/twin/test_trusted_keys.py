@@ -1,8 +1,14 @@
 """Whose bundles are accepted: the folder of the installation, and the keys that an administrator enrolled."""
 
+from datetime import datetime
+
 import httpx
 import pytest
+from sqlalchemy import create_engine
 
+from services.twin.adapters.key_ring import KeyRing
+from services.twin.adapters.sql_trusted_keys import SqlTrustedKeys
+from services.twin.domain.trust import TrustedKey
 from shared.onnx.signing import TrustStore
 from shared.principal import Role
 from tests.unit.twin.twin_service import GOOD, Bench, publish
@@ -99,3 +105,18 @@ def test_a_key_is_taken_out_of_a_folder_whatever_its_file_is_called(bench: Bench
     assert trust.withdraw(key_id)
     assert not trust.withdraw(key_id)
     assert trust.key_ids() == ()
+
+
+async def test_a_key_that_another_administrator_removes_meanwhile_is_told_as_it_was_enrolled(bench: Bench):
+    class Forgetful(SqlTrustedKeys):
+        """Somebody else removes every key as soon as it was added."""
+
+        def all(self) -> list[TrustedKey]:
+            return []
+
+        def add(self, key: TrustedKey, *, now: datetime) -> None:
+            """Nothing stays."""
+
+    ring = KeyRing(bench.trust, Forgetful(create_engine("sqlite://")), bench.clock)
+    key = bench.key("other")
+    assert (await ring.enrol(key.public_pem().decode(), user="kato")).key_id == key.key_id

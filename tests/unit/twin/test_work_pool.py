@@ -54,6 +54,14 @@ async def test_a_call_runs_in_another_thread_and_its_error_comes_back(pool: Boun
         await pool.run(lambda: 1 // 0, owner="a")
 
 
+async def test_a_call_that_hangs_does_not_keep_the_process_alive(pool: BoundedPool, gate: threading.Event):
+    await hang(pool, gate, "a")
+    pool.close()
+    ours = [thread for thread in threading.enumerate() if thread.name.startswith("predict_")]
+    assert ours
+    assert all(thread.daemon for thread in ours)
+
+
 async def test_more_than_may_wait_is_refused_at_once(pool: BoundedPool, gate: threading.Event):
     waiting = [asyncio.create_task(pool.run(gate.wait, owner="a")) for _ in range(2)]
     await asyncio.sleep(0)

@@ -38,6 +38,7 @@ def upgrade() -> None:
         sa.Column("revision", sa.BigInteger, nullable=False),
         sa.Column("updated_at_ms", sa.BigInteger, nullable=False),
     )
+    op.create_index("twin_live_state_revisions", "twin_live_state", ["model", "version", "revision"])
 
 
 def downgrade() -> None:
