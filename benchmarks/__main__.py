@@ -16,6 +16,7 @@ NAMES = (
     "sqlite_writers",
     "anomaly_skab",
     "planner_search",
+    "planner_bars",
 )
 
 

@@ -15,7 +15,7 @@ from futago.commands.options import DEFAULT_HOME, HomeOption
 from futago.demo.errors import DemoError
 from futago.errors import FutagoError
 from futago.launcher.errors import LaunchError
-from shared.errors import AppError
+from shared.errors import AppError, Fault
 
 app = typer.Typer(
     help="Futago: a digital twin, anomaly detection and inspection planning behind one gateway.",
@@ -41,8 +41,15 @@ def main() -> None:
     try:
         app()
     except (LaunchError, FutagoError, DemoError, AppError) as error:
-        sys.stderr.write(f"{error}\n")
+        faults = error.faults if isinstance(error, AppError) else ()
+        lines = [str(error), *(f"  {_where(fault)}{fault.detail}" for fault in faults)]
+        sys.stderr.write("\n".join(lines) + "\n")
         raise SystemExit(1) from None
+
+
+def _where(fault: Fault) -> str:
+    # A fault of a workbook begins with its cell.
+    return "" if "cell" in fault.facts or not fault.pointer else f"{fault.pointer}: "
 
 
 @app.command()

@@ -16,13 +16,14 @@ from futago.credentials import Credentials
 from futago.errors import InvalidInput
 from futago.experiment_calls import ExperimentCalls
 from futago.job import Job
+from futago.planner_calls import PlannerCalls
 from futago.twin_calls import TwinCalls
 from futago.waiting import wait_for_result
 from futago.wire import JsonObject
 from shared.clock import SystemClock
 
 
-class Client(TwinCalls, ExperimentCalls):
+class Client(TwinCalls, ExperimentCalls, PlannerCalls):
     """One caller's view of the suite, through its gateway.
 
     Nothing is sent before the first call; tokens are fetched and renewed as needed. Calls that do no harm when they
@@ -151,7 +152,9 @@ class Client(TwinCalls, ExperimentCalls):
         body: JsonObject = {"name": name, "kind": kind, "training": training}
         optional = {"options": options, "threshold": threshold}
         body |= {field: value for field, value in optional.items() if value is not None}
-        return self._submit("/api/v1/anomaly/detectors", body, idempotency_key)
+        # Made here when the caller has none, so that a repeated post after a lost answer cannot start a second job.
+        key = idempotency_key or uuid.uuid4().hex
+        return Job.of(self._api.submit("/api/v1/anomaly/detectors", body, idempotency_key=key))
 
     def score(
         self,
@@ -182,37 +185,6 @@ class Client(TwinCalls, ExperimentCalls):
         body |= {field: value for field, value in optional.items() if value is not None}
         path = f"/api/v1/anomaly/detectors/{path_part(name)}/score"
         return cast("DetectorScore", self._api.ask(path, body, {"asset": asset}))
-
-    # --- planner ---
-
-    def plan(
-        self,
-        problem: Mapping[str, object],
-        solver: Mapping[str, object] | None = None,
-        termination: Mapping[str, object] | None = None,
-        *,
-        start_plan: Mapping[str, object] | None = None,
-        idempotency_key: str | None = None,
-    ) -> Job:
-        """Start looking for an inspection plan; follow the job with `wait`, its `result` names the plan."""
-        optional = {"solver": solver, "termination": termination, "start_plan": start_plan}
-        body = {"problem": problem} | {field: value for field, value in optional.items() if value is not None}
-        return self._submit("/api/v1/planner/plans", body, idempotency_key)
-
-    def get_plan(self, plan_id: str) -> JsonObject:
-        """A plan with its score by rule, bound and gap."""
-        return self._api.get(f"/api/v1/planner/plans/{path_part(plan_id)}")
-
-    def explanation(
-        self, plan_id: str, *, device: str | None = None, rule: str | None = None, month: str | None = None
-    ) -> JsonObject:
-        """Every reason for the points of a plan, or those of one device, rule or month."""
-        path = f"/api/v1/planner/plans/{path_part(plan_id)}/explanation"
-        return self._api.get(path, {"device": device, "rule": rule, "month": month})
-
-    def score_plan(self, problem: Mapping[str, object], plan: Mapping[str, object]) -> JsonObject:
-        """Score a plan made by hand, or last year's."""
-        return self._api.ask("/api/v1/planner/score", {"problem": problem, "plan": plan})
 
     # --- jobs and alerts ---
 
@@ -263,10 +235,6 @@ class Client(TwinCalls, ExperimentCalls):
     def acknowledge(self, alert_id: str) -> JsonObject:
         """Say that a person has seen an alert."""
         return self._api.command(f"/api/v1/alerts/{path_part(alert_id)}/acknowledge")
-
-    def _submit(self, path: str, body: Mapping[str, object], idempotency_key: str | None) -> Job:
-        # Made here when the caller has none, so that a repeated post after a lost answer cannot start a second job.
-        return Job.of(self._api.submit(path, body, idempotency_key=idempotency_key or uuid.uuid4().hex))
 
 
 def _caller(

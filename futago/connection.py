@@ -103,7 +103,7 @@ class Connection:
 
     def upload(self, path: str, field: str, name: str, content: bytes) -> JsonObject:
         """Post one file as `multipart/form-data`."""
-        files = {field: (name, content, "application/zip")}
+        files: dict[str, tuple[str | None, bytes, str]] = {field: (name, content, "application/zip")}
         return self._object(self.call("POST", path, files=files, repeatable=False))
 
     def call(
@@ -113,7 +113,7 @@ class Connection:
         *,
         params: Parameters | None = None,
         body: object | None = None,
-        files: Mapping[str, tuple[str, bytes, str]] | None = None,
+        files: Mapping[str, tuple[str | None, bytes, str]] | None = None,
         headers: Mapping[str, str] | None = None,
         repeatable: bool = True,
     ) -> httpx.Response:

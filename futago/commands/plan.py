@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -15,9 +15,11 @@ from futago.commands.options import DEFAULT_HOME, HomeOption
 from futago.errors import FutagoError
 
 if TYPE_CHECKING:
-    from services.planner.library import Progress
+    from services.planner.library import Problem, Progress
 
 app = typer.Typer()
+
+_SUFFIXES = (".json", ".xlsx", ".csv", ".html", ".ics")
 
 
 class ProblemUnreadable(FutagoError):
@@ -30,9 +32,20 @@ class ResultUnwritable(FutagoError):
 
 @app.command("plan")
 def plan(
-    problem: Annotated[Path, typer.Argument(help="A .json file with the problem.", show_default=False)],
+    problem: Annotated[
+        Path | None, typer.Argument(help="A .json file or an .xlsx workbook with the problem.", show_default=False)
+    ] = None,
     *,
-    out: Annotated[Path, typer.Option("--out", "-o", help="File the plan is written to, a .json.", show_default=False)],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", help="File the plan is written to: .json, .xlsx, .csv, .html or .ics.", show_default=False
+        ),
+    ] = None,
+    template: Annotated[
+        Path | None, typer.Option("--template", help="Write a workbook to fill in, and do nothing else.")
+    ] = None,
+    language: Annotated[Literal["ja", "en"], typer.Option("--language", help="Of workbooks that are written.")] = "ja",
     seconds: Annotated[float, typer.Option("--seconds", min=0.01, help="How long to search.")] = 60.0,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the random moves.")] = 0,
     home: HomeOption = DEFAULT_HOME,
@@ -40,10 +53,21 @@ def plan(
     """Search for a plan and write it down; Ctrl-C ends the search early and keeps the best plan."""
     from services.planner import library  # noqa: PLC0415 (each command loads what it needs, and no more)
 
-    read = library.read_problem(_document(problem))
-    if not out.absolute().parent.is_dir():
-        raise ResultUnwritable(f"{out}: there is no folder {out.absolute().parent}")
-    line = _Line()
+    words = library.Language(language)
+    if template is not None:
+        _write(template, library.template(words))
+        typer.echo(f"Workbook to fill in written to {template}.")
+        return
+    if problem is None or out is None:
+        raise typer.BadParameter("a problem and --out are needed, or --template")
+    _check_target(out)
+    read, assets = _read(problem)
+    line, history = _Line(), library.History()
+
+    def tell(progress: "Progress") -> None:
+        history.add(library.found_at(progress))
+        line.show(_told(progress))
+
     line.show("preparing the search; the first time on this machine takes about a minute")
     library.warm_up(home.absolute() / "cache" / "planner-search")
     with _interrupts() as interrupted:
@@ -51,13 +75,48 @@ def plan(
             read,
             options=library.SolveOptions(seed=seed),
             termination=library.Termination(seconds=seconds),
-            on_progress=lambda progress: line.show(_told(progress)),
+            on_progress=tell,
             should_stop=interrupted,
         )
     line.end()
-    out.write_text(json.dumps(library.plan_document(solved), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    history.add(library.found_at(solved))
+    if out.suffix.lower() == ".json":
+        document = json.dumps(library.plan_document(solved), indent=1, ensure_ascii=False) + "\n"
+        _write(out, document.encode())
+    else:
+        form = library.FileFormat(out.suffix.lower().removeprefix("."))
+        _write(out, library.plan_file(solved, form, history=history.entries, assets=assets, language=words))
     gap = "not proven" if solved.optimality.gap is None else f"{solved.optimality.gap:.2%}"
     typer.echo(f"{solved.score}, gap {gap}, stopped because: {solved.stopped_because.value}; written to {out}")
+
+
+def _check_target(out: Path) -> None:
+    """Make sure, before the search, that its result can be written."""
+    if out.suffix.lower() not in _SUFFIXES:
+        raise ResultUnwritable(f"{out}: a plan is written as one of {', '.join(_SUFFIXES)}")
+    if not out.absolute().parent.is_dir():
+        raise ResultUnwritable(f"{out}: there is no folder {out.absolute().parent}")
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise ResultUnwritable(f"{path}: {error.strerror}") from None
+
+
+def _read(path: Path) -> "tuple[Problem, list[str | None]]":
+    """Return the problem of a file, and where each device stands."""
+    from services.planner import library  # noqa: PLC0415
+
+    if path.suffix.lower() != ".xlsx":
+        return library.read_problem(_document(path)), []
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ProblemUnreadable(f"{path}: {error.strerror}") from None
+    workbook = library.read_workbook(content)
+    return workbook.problem, [device.asset for device in workbook.body.devices]
 
 
 def _document(path: Path) -> object:

@@ -10,13 +10,25 @@ from anyio import CapacityLimiter, to_thread
 
 from services.planner.adapters.public_holidays import PackagedHolidays
 from services.planner.adapters.solve_queue import QUEUE, JobSolveQueue
+from services.planner.adapters.sql_inspections import SqlInspections
 from services.planner.adapters.sql_plans import SqlPlans
 from services.planner.adapters.tables import HISTORY, SCRIPTS
 from services.planner.domain.calendar import HolidaySource
+from services.planner.domain.inspections import InspectionStore
 from services.planner.domain.plan_desk import PlanDesk
-from services.planner.routes import explanations, plans, progress, scores
+from services.planner.routes import (
+    comparisons,
+    explanations,
+    files,
+    inspections,
+    plans,
+    progress,
+    replans,
+    scores,
+    workbooks,
+)
 from services.planner.settings import PlannerSettings
-from shared.clock import SystemClock
+from shared.clock import Clock, SystemClock
 from shared.database import current_tables, open_engine, ping
 from shared.http.app import ServiceApp, build_app
 from shared.http.metrics import ServiceMetrics
@@ -63,10 +75,23 @@ def create_app(settings: PlannerSettings) -> ServiceApp:
     return build_app(
         settings=settings,
         title="Futago inspection planner",
-        routers=(plans.router, progress.router, explanations.router, scores.router),
+        # Forms and files stand in front of the routes that would take their paths for something else.
+        routers=(
+            workbooks.router,
+            files.router,
+            plans.router,
+            progress.router,
+            explanations.router,
+            replans.router,
+            scores.router,
+            comparisons.router,
+            inspections.router,
+        ),
         objects=(
             (PlanDesk, desk),
+            (InspectionStore, SqlInspections(engine)),
             (HolidaySource, PackagedHolidays()),
+            (Clock, clock),
             (CapacityLimiter, CapacityLimiter(settings.score_threads)),
         ),
         identity=IdentityVerifier([settings.identity_key_file.read_bytes()], audience=settings.service, clock=clock),

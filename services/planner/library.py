@@ -15,12 +15,17 @@ from services.planner.domain.feasibility import Conflict
 from services.planner.domain.feasibility import find_conflicts as conflicts_of
 from services.planner.domain.optimality import Optimality
 from services.planner.domain.plan import Assignment, InvalidAssignment, Plan, find_invalid, make_plan
+from services.planner.domain.plan_report import FileFormat, FoundAt, History, Language, PlanReport
 from services.planner.domain.problem import Problem, ProblemInvalid
-from services.planner.domain.score import Score
+from services.planner.domain.score import Score, json_number
+from services.planner.exports.calendar_file import write_ics
+from services.planner.exports.page import write_page
+from services.planner.exports.plan_table import write_csv
 from services.planner.schemas.faults import faults_of
 from services.planner.schemas.plan import ConflictBody, PlanBody, PlannedAssignmentBody, points_of_bound, score_of
 from services.planner.schemas.problem import parse_problem
 from services.planner.schemas.solve import SolverBody, TerminationBody
+from services.planner.schemas.workbook import ReadWorkbook, parse_workbook
 from services.planner.solver.begin import StartPlan, start_plan_of
 from services.planner.solver.options import (
     AnnealingOptions,
@@ -35,6 +40,8 @@ from services.planner.solver.solve import solve as run_search
 from services.planner.solver.termination import Combine, StopReason, Termination
 from services.planner.solver.warm_up import keep_search_compiled
 from services.planner.solver.warm_up import warm_up as compile_search
+from services.planner.workbook.result import write_result
+from services.planner.workbook.template import write_template
 from shared.clock import Clock, SystemClock
 
 DEFAULT_OPTIONS: Final = SolveOptions()
@@ -44,8 +51,13 @@ __all__ = [
     "AnnealingOptions",
     "Combine",
     "Construction",
+    "FileFormat",
+    "History",
+    "Language",
     "Priority",
+    "Problem",
     "Progress",
+    "ReadWorkbook",
     "Scoring",
     "SearchKind",
     "SolveOptions",
@@ -55,13 +67,17 @@ __all__ = [
     "Termination",
     "explain",
     "find_conflicts",
+    "found_at",
     "keep_compiled",
     "plan_document",
+    "plan_file",
     "read_options",
     "read_problem",
     "read_termination",
+    "read_workbook",
     "score",
     "solve",
+    "template",
     "warm_up",
 ]
 
@@ -125,7 +141,7 @@ def solve(
     options, termination
         How, and for how long; a portfolio of searches for 60 s unless told.
     on_progress
-        Called with better plans, at most once a second.
+        Called with better plans, at most once a second but for the first few.
     should_stop
         Asked about every 15 ms; the best plan so far is the result.
     start_plan
@@ -271,6 +287,78 @@ def plan_document(solved: SolvedPlan) -> dict[str, object]:
         "seconds": round(solved.seconds, 3),
         "stopped_because": solved.stopped_because.value,
     }
+
+
+def read_workbook(content: bytes) -> ReadWorkbook:
+    """Read a workbook: its problem, and the made plan if there is one in it.
+
+    Raises
+    ------
+    WorkbookUnreadable, WorkbookTooLarge
+        If it cannot be parsed, or should not be.
+    WorkbookInvalid
+        With every fault and its sheet, row and column.
+    """
+    return parse_workbook(content, PackagedHolidays())
+
+
+def template(language: Language = Language.JAPANESE) -> bytes:
+    """Return a workbook to fill in."""
+    return write_template(language)
+
+
+def found_at(shown: Progress | SolvedPlan) -> FoundAt:
+    """Return how far a search is, for the history of the plan."""
+    optimality = shown.optimality
+    cost = json_number(optimality.cost_units, optimality.decimals)
+    return FoundAt(round(shown.seconds, 3), cost, points_of_bound(optimality))
+
+
+def plan_file(
+    solved: SolvedPlan,
+    form: FileFormat,
+    *,
+    history: Sequence[FoundAt] = (),
+    assets: Sequence[str | None] = (),
+    language: Language = Language.JAPANESE,
+) -> bytes:
+    """Return a plan as a file.
+
+    Parameters
+    ----------
+    solved
+        The plan.
+    form
+        Workbook, CSV, calendar or page.
+    history
+        How the search came there, for the page.
+    assets
+        Of each device, if known, for the workbook.
+    language
+        Of the workbook.
+    """
+    report = PlanReport(
+        id="",
+        problem=solved.problem,
+        plan=solved.plan,
+        explanation=explain_plan(solved.problem, solved.plan),
+        bound=points_of_bound(solved.optimality),
+        gap=solved.optimality.gap,
+        bound_reason=solved.optimality.reason,
+        iterations=solved.steps,
+        seconds=solved.seconds,
+        stopped_because=solved.stopped_because.value,
+        history=history,
+    )
+    match form:
+        case FileFormat.XLSX:
+            return write_result(report, language, assets=assets)
+        case FileFormat.CSV:
+            return write_csv(report)
+        case FileFormat.ICS:
+            return write_ics(report, now=SystemClock().now())
+        case FileFormat.HTML:
+            return write_page(report).encode()
 
 
 def keep_compiled(cache_dir: Path) -> bool:

@@ -7,6 +7,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from services.planner import library
+from services.planner.adapters.plan_metrics import PlanMetrics
 from services.planner.adapters.public_holidays import PackagedHolidays
 from services.planner.adapters.solve_queue import QUEUE
 from services.planner.adapters.sql_plans import add_plan, stop_is_requested, write_found
@@ -16,7 +17,7 @@ from services.planner.domain.plan import Plan
 from services.planner.domain.plan_desk import SOLVE_JOB, SPARE_TIME_S, new_plan
 from services.planner.domain.problem import Problem
 from services.planner.schemas.plan import ConflictBody, PlannedAssignmentBody, points_of_bound, subtotals_by_rule
-from services.planner.schemas.plans import FoundBody, PlanRequest
+from services.planner.schemas.plans import FoundAtBody, FoundBody, PlanRequest
 from services.planner.schemas.solve import SolverBody
 from services.planner.settings import PlannerWorkerSettings
 from shared.clock import Clock, SystemClock
@@ -53,7 +54,8 @@ def solve_plan(context: JobContext) -> Mapping[str, JSON]:
         clock=clock,
     )
     solver = request.solver.model_copy(update={"late_acceptance_size": solved.options.late_acceptance_size})
-    found = _found(order.problem, solved, solver, stopped_because=solved.stopped_because)
+    watch.history.add(library.found_at(solved))
+    found = _found(order.problem, solved, solver, watch.history, stopped_because=solved.stopped_because)
     result: dict[str, JSON] = {
         "plan": context.job_id,
         "score": found.score,
@@ -83,11 +85,13 @@ class _Watch:
         self._clock = clock
         self._began_s = self._attended_s = clock.monotonic_s()
         self._shown: library.Progress | None = None
+        self.history = library.History()
         self._asked_to_stop = False
 
     def on_progress(self, progress: library.Progress) -> None:
         self._shown = progress
-        found = _found(self._problem, progress, self._request.solver, stopped_because=None)
+        self.history.add(library.found_at(progress))
+        found = _found(self._problem, progress, self._request.solver, self.history, stopped_because=None)
 
         def show(connection: Connection) -> None:
             plan_id = self._context.job_id
@@ -132,6 +136,7 @@ def _found(
     problem: Problem,
     shown: library.Progress | library.SolvedPlan,
     solver: SolverBody,
+    history: library.History,
     *,
     stopped_because: str | None,
 ) -> FoundBody:
@@ -148,6 +153,7 @@ def _found(
         bound_reason=shown.optimality.reason,
         conflicts=[ConflictBody.of(entry) for entry in find_conflicts(problem)],
         stopped_because=stopped_because,
+        history=[FoundAtBody(seconds=entry.seconds, cost=entry.cost, bound=entry.bound) for entry in history.entries],
     )
 
 
@@ -182,6 +188,7 @@ def main() -> None:
         queue_name=QUEUE,
         handlers={SOLVE_JOB: "services.planner.worker:solve_plan"},
         options={"cache_dir": str(compiled)},
+        collectors=lambda engine: [PlanMetrics(engine)],
     )
 
 

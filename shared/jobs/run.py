@@ -4,10 +4,12 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client.registry import Collector
+from sqlalchemy import Engine
 
 from shared.clock import SystemClock
 from shared.database import open_engine
@@ -61,7 +63,12 @@ def begin_worker(settings_class: type[SettingsT], checks: Callable[[SettingsT], 
 
 
 def run_worker(
-    settings: ServiceSettings, *, queue_name: str, handlers: Mapping[str, str], options: Mapping[str, JSON]
+    settings: ServiceSettings,
+    *,
+    queue_name: str,
+    handlers: Mapping[str, str],
+    options: Mapping[str, JSON],
+    collectors: Callable[[Engine], Iterable[Collector]] = lambda _: (),
 ) -> None:
     """What `services/X/worker.py` calls: work on a queue until SIGTERM or SIGINT.
 
@@ -75,6 +82,8 @@ def run_worker(
         the child of a job only.
     options
         JSON that every handler finds in its context.
+    collectors
+        Makes what else is shown at `/metrics`, from the database of the settings.
     """
     database_url, redis_url = settings.database_url.get_secret_value(), settings.redis_url.get_secret_value()
     registry = CollectorRegistry()
@@ -84,6 +93,8 @@ def run_worker(
     taking = waiting_client(redis_url, wait_s=TAKE_WAIT_S)
     delivery = RqDelivery(blocking_client(redis_url), queue_name, taking=taking)
     metrics = WorkerMetrics(registry)
+    for collector in collectors(engine):
+        registry.register(collector)
     sweeper = Sweeper(engine, attempts, delivery, queue=queue_name)
     asked_to_end: list[int] = []
     for signum in (signal.SIGTERM, signal.SIGINT):

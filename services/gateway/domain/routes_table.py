@@ -101,7 +101,9 @@ _PLANNER: tuple[tuple[str, str, Needs], ...] = (
     ("POST", "/plans/{plan}/replan", Permission.PLAN),
     ("POST", "/score", Permission.SCORE),
     ("POST", "/compare", Permission.SCORE),
+    ("GET", "/inspections", Permission.READ),
     ("POST", "/inspections", Permission.PLAN),
+    ("GET", "/template.xlsx", Permission.READ),
 )
 
 _UPLOADS = frozenset({("POST", "/api/v1/twin/models"), ("POST", "/api/v1/anomaly/uploads")})

@@ -1,18 +1,15 @@
 """The plans in the database."""
 
-import base64
-import binascii
-import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from services.planner.adapters.cursors import read_cursor, to_moment, to_ms, write_cursor
 from services.planner.adapters.tables import plans
 from services.planner.domain.plan_records import PlanMissing, PlanPage, PlanRecord, PlanSummary
-from shared.contracts.job import CursorInvalid
 from shared.database import read, write
 from shared.errors import JSON
 
@@ -45,10 +42,10 @@ class SqlPlans:
     def page(self, *, limit: int, cursor: str | None) -> PlanPage:
         query = select(*_SUMMARY).order_by(plans.c.created_at_ms.desc(), plans.c.id.desc()).limit(limit + 1)
         if cursor is not None:
-            query = query.where(tuple_(plans.c.created_at_ms, plans.c.id) < tuple_(*_read_cursor(cursor)))
+            query = query.where(tuple_(plans.c.created_at_ms, plans.c.id) < tuple_(*read_cursor(cursor)))
         with read(self._engine) as connection:
             rows = connection.execute(query).all()
-        next_cursor = _write_cursor(rows[limit - 1]) if len(rows) > limit else None
+        next_cursor = write_cursor(rows[limit - 1].created_at_ms, rows[limit - 1].id) if len(rows) > limit else None
         return PlanPage(tuple(_summary(row) for row in rows[:limit]), next_cursor)
 
     def request_stop(self, plan_id: str) -> None:
@@ -69,8 +66,8 @@ def add_plan(connection: Connection, plan: PlanRecord) -> None:
         "request": plan.request,
         "finished": plan.summary.finished,
         "stop_requested": False,
-        "created_at_ms": _to_ms(plan.summary.created_at),
-        "updated_at_ms": _to_ms(plan.summary.updated_at),
+        "created_at_ms": to_ms(plan.summary.created_at),
+        "updated_at_ms": to_ms(plan.summary.updated_at),
     }
     connection.execute(make(plans).values(row).on_conflict_do_nothing(index_elements=[plans.c.id]))
 
@@ -88,7 +85,7 @@ def write_found(
     connection.execute(
         update(plans)
         .where(plans.c.id == plan_id)
-        .values(found=found, assignments=list(assignments), finished=finished, updated_at_ms=_to_ms(at))
+        .values(found=found, assignments=list(assignments), finished=finished, updated_at_ms=to_ms(at))
     )
 
 
@@ -103,34 +100,9 @@ def _summary(row: Row[Any]) -> PlanSummary:
         id=row.id,
         name=row.name,
         owner=row.owner,
-        created_at=_to_moment(row.created_at_ms),
-        updated_at=_to_moment(row.updated_at_ms),
+        created_at=to_moment(row.created_at_ms),
+        updated_at=to_moment(row.updated_at_ms),
         assets=tuple(row.assets),
         found=row.found,
         finished=row.finished,
     )
-
-
-def _to_ms(moment: datetime) -> int:
-    return round(moment.timestamp() * 1000)
-
-
-def _to_moment(milliseconds: int) -> datetime:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC)
-
-
-def _write_cursor(row: Row[Any]) -> str:
-    return base64.urlsafe_b64encode(json.dumps([row.created_at_ms, row.id]).encode()).decode()
-
-
-def _read_cursor(cursor: str) -> tuple[int, str]:
-    try:
-        created_at_ms, plan_id = json.loads(base64.b64decode(cursor, altchars=b"-_", validate=True))
-    except (binascii.Error, ValueError, TypeError, RecursionError) as error:
-        raise CursorInvalid from error
-    # Both databases hold 64-bit integers, and PostgreSQL no text with a zero in it.
-    if type(created_at_ms) is not int or abs(created_at_ms) >= 2**63:
-        raise CursorInvalid
-    if not isinstance(plan_id, str) or not plan_id.isascii() or not plan_id.isalnum():
-        raise CursorInvalid
-    return created_at_ms, plan_id

@@ -39,8 +39,8 @@ class Optimality:
 
         Examples
         --------
-        >>> Optimality(0, 8414, 8358).gap
-        0.006655574043261231
+        >>> Optimality(decimals=0, cost_units=8000, bound_units=7000).gap
+        0.125
         """
         if self.bound_units is None:
             return None

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import ClassVar
 
 from services.planner.domain.compare import Comparison
 from services.planner.domain.explain import Explanation
@@ -15,6 +16,15 @@ class Language(StrEnum):
 
     JAPANESE = "ja"
     ENGLISH = "en"
+
+
+class FileFormat(StrEnum):
+    """What a plan can be written as."""
+
+    XLSX = "xlsx"
+    CSV = "csv"
+    ICS = "ics"
+    HTML = "html"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +44,27 @@ class FoundAt:
     seconds: float
     cost: float
     bound: float | None
+
+
+class History:
+    """How a search came where it is, in so many entries that a chart can show them all."""
+
+    LONGEST: ClassVar[int] = 400
+
+    def __init__(self) -> None:
+        self._entries: list[FoundAt] = []
+
+    @property
+    def entries(self) -> tuple[FoundAt, ...]:
+        """The entries, oldest first; of a long search, early and late ones are equally far apart."""
+        return tuple(self._entries)
+
+    def add(self, entry: FoundAt) -> None:
+        """Note where the search is now."""
+        if len(self._entries) >= self.LONGEST:
+            # The first stays: it is the plan the search began with.
+            self._entries = self._entries[::2]
+        self._entries.append(entry)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,19 +3,17 @@
 from typing import Annotated
 
 from anyio import to_thread
-from fastapi import APIRouter, Header, Query, Response, status
+from fastapi import APIRouter, Query, status
 
-from services.planner.domain.calendar import CalendarTooShort, CountryUnknown, HolidaySource
-from services.planner.domain.plan import PlanInvalid
-from services.planner.domain.plan_desk import PlanDesk, SearchTooLong
+from services.planner.domain.plan_desk import PlanDesk
 from services.planner.domain.plan_records import PlanMissing
-from services.planner.domain.problem import ProblemInvalid
-from services.planner.domain.search_limits import ProblemTooLarge, WeightsTooLarge
+from services.planner.routes.ordering import ORDER_ERRORS, Orders
 from services.planner.routes.reach import check_reach, reachable
+from services.planner.routes.workbooks import WORKBOOK_ERRORS, form_beside_json
 from services.planner.schemas.plans import PlanListBody, PlanRequest, PlanResponse
-from shared.contracts.job import CursorInvalid, IdempotencyConflict, QueueUnavailable
+from shared.contracts.job import CursorInvalid
 from shared.http.dependencies import AssetOutOfReach, NotAllowed, require, use
-from shared.http.jobs import JobResponse, accepted
+from shared.http.jobs import JobResponse
 from shared.http.problems import responses
 from shared.principal import Permission, Principal
 
@@ -29,33 +27,12 @@ Planner = Annotated[Principal, require(Permission.PLAN)]
 @router.post(
     "/plans",
     status_code=status.HTTP_202_ACCEPTED,
-    responses=responses(
-        NotAllowed,
-        AssetOutOfReach,
-        ProblemInvalid,
-        PlanInvalid,
-        CountryUnknown,
-        CalendarTooShort,
-        SearchTooLong,
-        WeightsTooLarge,
-        ProblemTooLarge,
-        IdempotencyConflict,
-        QueueUnavailable,
-    ),
+    responses=responses(*ORDER_ERRORS, *WORKBOOK_ERRORS),
+    openapi_extra=form_beside_json("solver", "termination", "use_inspections"),
 )
-async def order_plan(  # noqa: PLR0917 (FastAPI passes them by name)
-    body: PlanRequest,
-    response: Response,
-    desk: Desk,
-    holidays: Annotated[HolidaySource, use(HolidaySource)],
-    caller: Planner,
-    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
-) -> JobResponse:
+async def order_plan(body: PlanRequest, orders: Orders) -> JobResponse:
     """Search for a plan, as a job; the plan has the job's id and can be looked at from the start."""
-    order = await to_thread.run_sync(body.to_order, holidays)
-    check_reach(caller, order.assets)
-    job = await to_thread.run_sync(lambda: desk.order(order, owner=caller.subject, idempotency_key=idempotency_key))
-    return accepted(job, response)
+    return await orders.take(body)
 
 
 @router.get("/plans", responses=responses(NotAllowed, CursorInvalid))

@@ -10,6 +10,7 @@ from services.planner.domain.explain import explain
 from services.planner.domain.plan import find_invalid, make_plan
 from services.planner.domain.problem import ProblemInvalid
 from services.planner.routes.reach import check_reach
+from services.planner.routes.workbooks import WORKBOOK_ERRORS, form_beside_json
 from services.planner.schemas.plan import ScoringBody
 from services.planner.schemas.plans import ScoreRequest
 from shared.http.dependencies import AssetOutOfReach, NotAllowed, require, use
@@ -20,7 +21,11 @@ router = APIRouter(prefix="/api/v1/planner", tags=["scores"])
 
 
 @router.post(
-    "/score", responses=responses(NotAllowed, AssetOutOfReach, ProblemInvalid, CountryUnknown, CalendarTooShort)
+    "/score",
+    responses=responses(
+        NotAllowed, AssetOutOfReach, ProblemInvalid, CountryUnknown, CalendarTooShort, *WORKBOOK_ERRORS
+    ),
+    openapi_extra=form_beside_json(),
 )
 async def score_plan(
     body: ScoreRequest,

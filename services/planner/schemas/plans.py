@@ -1,14 +1,18 @@
 """Asking for plans, and the answers, on the wire."""
 
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import date, datetime
 from typing import Annotated, Self, TypeAlias
 
 from pydantic import Field, PlainSerializer
 
 from services.planner.domain.calendar import HolidaySource
+from services.planner.domain.compare import Comparison, NamedPlan
+from services.planner.domain.explain import explain
 from services.planner.domain.plan import Plan, check_start, make_plan
 from services.planner.domain.plan_desk import PlanOrder, PlanView
 from services.planner.domain.plan_records import PlanNotFound, PlanPage, PlanRecord, PlanSummary
+from services.planner.domain.plan_report import FoundAt, PlanReport
 from services.planner.domain.problem import Problem
 from services.planner.schemas.base import Body
 from services.planner.schemas.plan import ConflictBody, PlanBody, PlannedAssignmentBody, Points, ScoreBody, SubtotalBody
@@ -29,6 +33,22 @@ class PlanRequest(Body):
     solver: SolverBody = SolverBody()
     termination: TerminationBody = TerminationBody()
     start_plan: PlanBody | None = Field(None, description="where the search begins; it may leave devices out")
+    use_inspections: bool = Field(
+        default=False,
+        strict=True,
+        description="the later of `previous_end` and the device's last recorded inspection before the horizon counts",
+    )
+
+    def with_previous_ends(self, ends: Mapping[tuple[str, str | None], date]) -> Self:
+        """Return the same request with the later of each previous end and the one recorded for (device, asset)."""
+        devices = [
+            device.model_copy(update={"previous_end": max(device.previous_end, recorded)})
+            if (recorded := ends.get((device.id, device.asset))) is not None
+            else device
+            for device in self.problem.devices
+        ]
+        problem = self.problem.model_copy(update={"devices": devices})
+        return self.model_copy(update={"problem": problem, "use_inspections": False})
 
     def to_order(self, holidays: HolidaySource) -> PlanOrder:
         """Return the request of the domain.
@@ -60,6 +80,14 @@ class ScoreRequest(Body):
     plan: PlanBody
 
 
+class FoundAtBody(Body):
+    """How far the search was at one moment."""
+
+    seconds: float = Field(description="time since it began [s]")
+    cost: Points = Field(description="points of the last level of the best plan, the sign turned")
+    bound: Points | None
+
+
 class FoundBody(Body):
     """What the search has found so far, or ended with."""
 
@@ -76,6 +104,7 @@ class FoundBody(Body):
     bound_reason: str | None = Field(None, description="why there is no bound")
     conflicts: list[ConflictBody] = Field([], description="what no plan can keep, found before the search")
     stopped_because: str | None = Field(description="why the search ended; none while it goes on")
+    history: list[FoundAtBody] = Field([], description="how it came there, oldest first")
 
 
 class PlanSummaryBody(Body):
@@ -169,3 +198,46 @@ def read_kept(record: PlanRecord, holidays: HolidaySource) -> tuple[Problem, Pla
     problem = ProblemBody.model_validate(record.request["problem"]).to_problem(holidays)
     plan = PlanBody.model_validate({"assignments": list(record.assignments)})
     return problem, make_plan(problem, plan.to_assignments())
+
+
+def named_plan(record: PlanRecord, holidays: HolidaySource, name: str | None = None) -> NamedPlan:
+    """Return a kept plan under a name: the given one, its problem's, or its id.
+
+    Raises
+    ------
+    PlanNotFound
+        If no plan has been found yet.
+    """
+    problem, plan = read_kept(record, holidays)
+    return NamedPlan(name or problem.name or record.summary.id, problem, plan)
+
+
+def assets_of(record: PlanRecord) -> list[str | None]:
+    """Return the asset of each device of a kept plan."""
+    return [device.asset for device in ProblemBody.model_validate(record.request["problem"]).devices]
+
+
+def report_of(record: PlanRecord, holidays: HolidaySource, comparison: Comparison | None = None) -> PlanReport:
+    """Return what files about a kept plan show.
+
+    Raises
+    ------
+    PlanNotFound
+        If no plan has been found yet.
+    """
+    problem, plan = read_kept(record, holidays)
+    found = FoundBody.model_validate(record.summary.found)
+    return PlanReport(
+        id=record.summary.id,
+        problem=problem,
+        plan=plan,
+        explanation=explain(problem, plan),
+        bound=found.bound,
+        gap=found.gap,
+        bound_reason=found.bound_reason,
+        iterations=found.iterations,
+        seconds=found.seconds,
+        stopped_because=found.stopped_because,
+        history=tuple(FoundAt(entry.seconds, entry.cost, entry.bound) for entry in found.history),
+        comparison=comparison,
+    )

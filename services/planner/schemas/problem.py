@@ -70,6 +70,16 @@ class ProblemBody(Body):
         written = self.calendar.model_copy(update={"country": None, "holidays": sorted(calendar.holidays)})
         return self.model_copy(update={"calendar": written})
 
+    def settled_calendar(self) -> Calendar:
+        """Return the calendar of a problem whose public holidays are written out."""
+        if self.calendar.country is not None:
+            raise ValueError("the public holidays of this problem are not written out")
+        return Calendar(
+            weekend=frozenset(WEEKDAYS.index(day) for day in self.calendar.weekend),
+            holidays=frozenset(self.calendar.holidays),
+            working_days=frozenset(self.calendar.working_days),
+        )
+
     def to_problem(self, holidays: HolidaySource, pointer: str = "") -> Problem:
         """Return the problem of the domain.
 

@@ -38,12 +38,22 @@ class AnnealingLane(Lane):
         Whether every second pass goes on from the best plan of all lanes.
     warm
         Whether the first pass goes on from the first plan.
+    opening_moves
+        Tried before the first pass, taking only what makes the first plan no worse.
     """
 
     def __init__(
-        self, beginning: Beginning, seed: int, edges: Sequence[float], *, rejoins: bool, warm: bool = False
+        self,
+        beginning: Beginning,
+        seed: int,
+        edges: Sequence[float],
+        *,
+        rejoins: bool,
+        warm: bool = False,
+        opening_moves: int = 0,
     ) -> None:
         super().__init__(beginning, seed)
+        self._opening_moves = opening_moves
         self._edges = (0.0, *edges)
         self._rejoins = rejoins
         self._pass = -1
@@ -53,8 +63,16 @@ class AnnealingLane(Lane):
         self._importance = np.ones(levels)
 
     def advance(self, moves: int, elapsed: float) -> None:
+        if self._opening_moves > 0:
+            self._opening_moves -= moves
+            self._descend(moves)
+            return
         number, done = self._place(elapsed)
         if number != self._pass:
+            if self._pass >= 0:
+                # What is left broken of an earlier level at the end of a pass often takes but a few moves.
+                self._descend(moves)
+                self._recreate(moves)
             self._begin_pass(number)
         start = WARM if self._warm else HOT
         temperature = start * (COLD / start) ** done

@@ -73,6 +73,7 @@ class BoundSearch:
         self._step = 0
         self._value_before = -np.inf
         self._units: int | None = None
+        self._proven: tuple[int, ...] | None = None
 
     @property
     def settled(self) -> bool:
@@ -96,10 +97,16 @@ class BoundSearch:
         while len(self._rounds) == len(ROUNDS):
             self.work(ROUNDS[0].steps)
 
+    def prove(self, cost: tuple[int, ...]) -> None:
+        """Take over that no plan costs less than this by used level, as found by exact solving."""
+        self._proven = cost
+
     def judge(self, cost: tuple[int, ...]) -> Optimality:
         """Say what is proven about a plan of this cost by used level [10**-decimals points]."""
         floors = self._relaxed.floors
         last_cost = cost[len(floors)] if len(cost) > len(floors) else 0
+        if cost == self._proven:
+            return Optimality(self._decimals, last_cost, last_cost)
         if cost[: len(floors)] != floors:
             return Optimality(self._decimals, last_cost, None, NOT_PROVEN)
         if self._units is None:

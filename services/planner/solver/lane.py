@@ -6,9 +6,14 @@ from dataclasses import dataclass
 from services.planner.domain.arrays import IntArray
 from services.planner.solver.construct import place_at, scatter
 from services.planner.solver.kernels import State, empty_state
-from services.planner.solver.late_acceptance import Memory, remember
+from services.planner.solver.late_acceptance import Memory, remember, search
 from services.planner.solver.model import Model
 from services.planner.solver.moves import seed_random
+from services.planner.solver.ruin import empty_ruin, ruin_and_recreate
+
+# A round of ruin and recreate places about four devices, each tried on every day: many times a move, though each of
+# those starts is tried in a fraction of its time.
+MOVES_PER_RUIN = 200
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,6 +75,20 @@ class Lane(ABC):
         cost = tuple(int(part) for part in self.memory.best_cost)
         if cost < self.best.cost:
             self.best = Found(self.memory.best_start.copy(), self.memory.best_area.copy(), cost)
+
+    def _descend(self, moves: int) -> None:
+        """Try moves and take none that makes the plan worse; rules of earlier levels that can be kept soon are."""
+        self.memory.late[:] = self.state.cost
+        search(self.model, self.state, self.memory, self.random, moves)
+        self._note_best()
+
+    def _recreate(self, moves: int) -> None:
+        """Ruin and recreate the plan as it is, for about as long as so many moves take."""
+        ruin = empty_ruin(len(self.state.cost))
+        ruin_and_recreate(self.model, self.state, ruin, self.random, max(1, moves // MOVES_PER_RUIN))
+        cost = tuple(int(part) for part in self.state.cost)
+        if cost < self.best.cost:
+            self.best = Found(self.state.start.copy(), self.state.area.copy(), cost)
 
     def _resume(self, found: Found) -> tuple[State, Memory]:
         """Return the state of a plan, and a memory that begins with it."""

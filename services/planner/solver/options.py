@@ -66,7 +66,7 @@ class SolveOptions:
     tabu, annealing
         Of those searches.
     polish
-        Whether at the end every device is tried on every day, until no move of one makes the plan better.
+        Whether at the end what a search leaves undone is looked for; see `finish`.
     seed
         Of the random moves.
     threads

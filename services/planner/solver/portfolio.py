@@ -22,6 +22,10 @@ DEFAULT_SECONDS: Final = 60.0
 PASS_MOVES_PER_START: Final = 1200
 # The first of the growing passes of annealing, as a part of the search: a good plan early.
 FIRST_PASS: Final = 1 / 256
+# Moves for each device and start day before that, taking only what makes the plan no worse, and their largest part of
+# the search. A plan that keeps the hard rules came within 0.2 to 3 of them for each, on 72 to 2,000 devices.
+OPENING_MOVES_PER_START: Final = 5
+LONGEST_OPENING: Final = 1 / 50
 
 
 def nominal_moves(termination: Termination, threads: int) -> float:
@@ -80,9 +84,11 @@ def _lane(
         given = options.annealing.start_temperature
         units = [float(given.get(level, 0.0)) * 10**problem.decimals for level in used_levels(problem)]
         return GivenTemperatureLane(beginning, seed, np.array(units))
+    starts = max(1, int(beginning.model.start_count.sum()))
     if number % 3 == 1 or options.threads == 1:
-        return AnnealingLane(beginning, seed, list(_growing()), rejoins=True, warm=warm)
-    passes = max(1, round(moves / (PASS_MOVES_PER_START * max(1, int(beginning.model.start_count.sum())))))
+        opening = int(min(OPENING_MOVES_PER_START * starts, LONGEST_OPENING * moves))
+        return AnnealingLane(beginning, seed, list(_growing()), rejoins=True, warm=warm, opening_moves=opening)
+    passes = max(1, round(moves / (PASS_MOVES_PER_START * starts)))
     return AnnealingLane(beginning, seed, [(index + 1) / passes for index in range(passes)], rejoins=False)
 
 

@@ -19,10 +19,11 @@ from services.planner.domain.scoring import score_plan
 from services.planner.solver.begin import StartPlan, begin
 from services.planner.solver.bound import BoundSearch
 from services.planner.solver.colouring import colour_areas
-from services.planner.solver.lane import Found, resumed
+from services.planner.solver.exact import is_small, prove
+from services.planner.solver.finish import kept_for_exact_s, polish_moves, polish_parts
+from services.planner.solver.lane import Found
 from services.planner.solver.model import areas_interchangeable, build_model, used_levels
 from services.planner.solver.options import SearchKind, SolveOptions
-from services.planner.solver.polish import settle
 from services.planner.solver.portfolio import DEFAULT_SECONDS, late_acceptance_size, make_lanes, nominal_moves
 from services.planner.solver.termination import Standing, StopReason, Termination, reason_to_stop
 from shared.clock import Clock
@@ -33,6 +34,8 @@ BATCH_MOVES: Final = 50_000
 # A short search has at least about this many of them.
 FEWEST_BATCHES: Final = 200
 SHORTEST_BATCH: Final = 100
+# The first better plans are shown this soon; later ones at ever longer intervals, up to the one asked for [s].
+FIRST_PAUSE_S: Final = 0.05
 # Steps of the bound's ascent between two looks at the lanes.
 BOUND_STEPS: Final = 20
 
@@ -95,17 +98,19 @@ def solve(
     run = _Run(problem, options, termination, start_plan)
     better_at_s = reported_at_s = began_s
     better_at_steps = 0
+    kept_s = kept_for_exact_s(termination, polish=options.polish)
     shown = run.progress(clock.monotonic_s() - began_s)
     on_progress(shown)
     with run.working():
         while True:
             now_s = clock.monotonic_s()
             seconds = now_s - began_s
-            if now_s - reported_at_s >= progress_interval_s and run.differs(shown):
+            pause_s = min(progress_interval_s, FIRST_PAUSE_S + seconds / 2)
+            if now_s - reported_at_s >= pause_s and run.differs(shown):
                 shown, reported_at_s = run.progress(seconds), now_s
                 on_progress(shown)
             standing = Standing(
-                seconds=seconds,
+                seconds=seconds + kept_s,
                 seconds_since_better=now_s - better_at_s,
                 steps=run.steps,
                 score=run.best_score(),
@@ -120,7 +125,8 @@ def solve(
             if run.advance(seconds):
                 better_at_s, better_at_steps = clock.monotonic_s(), run.steps
     if options.polish:
-        run.polish()
+        end_s = clock.monotonic_s() + (kept_s if reason is StopReason.SECONDS else 0.0)
+        run.polish(lambda: 0.0 if should_stop() else end_s - clock.monotonic_s())
     return run.solution(clock.monotonic_s() - began_s, reason)
 
 
@@ -139,7 +145,8 @@ class _Run:
         self._beginning = begin(problem, self.model, options, start_plan)
         self._best = self._beginning.first
         self._lanes = make_lanes(problem, self._beginning, options, termination, warm=start_plan is not None)
-        self._pool = ThreadPoolExecutor(len(self._lanes) + 1, thread_name_prefix="planner-search")
+        self._pool = ThreadPoolExecutor(len(self._lanes) + 2, thread_name_prefix="planner-search")
+        self._proving: Future[Found | None] | None = None
         self._bound = BoundSearch(problem, self.model)
         self._ended = Event()
 
@@ -148,6 +155,9 @@ class _Run:
         """Work on the bound while the caller searches; both have ended afterwards."""
         with self._pool:
             rising = self._pool.submit(self._raise_bound)
+            # One limited by steps gives the same plan for the same seed: no proof may come early or late.
+            if self._termination.steps is None and is_small(self.model):
+                self._proving = self._pool.submit(prove, self.model, self._best, self._ended)
             try:
                 yield
             finally:
@@ -176,16 +186,26 @@ class _Run:
             other.result()
         self.steps += sum(batches)
         best = min((lane.best for lane in self._lanes), key=lambda found: found.cost)
+        if (proven := self._take_proof()) is not None:
+            best = proven
         if best.cost >= self._best.cost:
             return False
         self._best = best
         return True
 
-    def polish(self) -> None:
-        """Leave no move of one device that would make the best plan better."""
-        state = resumed(self.model, self._best)
-        settle(self.model, state, np.zeros((3, len(state.cost)), dtype=np.int64))
-        self._best = Found(state.start.copy(), state.area.copy(), tuple(int(part) for part in state.cost))
+    def _take_proof(self) -> Found | None:
+        """Return the best plan of all, once it is proven."""
+        if self._proving is None or not self._proving.done():
+            return None
+        proven, self._proving = self._proving.result(), None
+        if proven is not None:
+            self._bound.prove(proven.cost)
+        return proven
+
+    def polish(self, left_s: Callable[[], float]) -> None:
+        """Make the best plan better where that takes little."""
+        self._best = polish_moves(self.model, self._best, seed=self._options.seed, moves=self.steps)
+        self._best = polish_parts(self.model, self._best, seed=self._options.seed, left_s=left_s)
 
     def _elapsed(self, seconds: float) -> float:
         """Return the part of the search that is over; where steps are limited only they count, for the seed."""

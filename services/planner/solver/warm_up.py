@@ -3,16 +3,27 @@
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from typing import Final
 
 from services.planner.domain.calendar import Calendar
 from services.planner.domain.constraints.daily_limit import DailyLimit
 from services.planner.domain.problem import Area, Device, DeviceType, Horizon, build_problem
-from services.planner.solver import annealing, ascent, construct, dual, kernels, late_acceptance, polish, sampled
+from services.planner.solver import annealing, ascent, construct, dual, kernels, late_acceptance, polish, ruin, sampled
 from services.planner.solver.compiled import keep_compiled
-from services.planner.solver.options import SolveOptions
+from services.planner.solver.options import SearchKind, SolveOptions
 from services.planner.solver.solve import solve
 from services.planner.solver.termination import Termination
 from shared.clock import Clock
+
+# Between them every compiled function is called with the types it is called with in earnest.
+SEARCHES: Final = (
+    SolveOptions(),
+    SolveOptions(search=SearchKind.LATE_ACCEPTANCE, late_acceptance_size=1, threads=1),
+    SolveOptions(search=SearchKind.LATE_ACCEPTANCE, late_acceptance_size=1, accepted_count_limit=2, threads=1),
+    SolveOptions(search=SearchKind.TABU, threads=1),
+)
+# Enough for the passes of annealing that begin from random days.
+STEPS: Final = 1000
 
 
 def keep_search_compiled(folder: Path) -> bool:
@@ -28,6 +39,7 @@ def keep_search_compiled(folder: Path) -> bool:
             sampled.search_tabu,
             annealing.anneal,
             polish.settle,
+            ruin.ruin_and_recreate,
             dual.dual_value,
             ascent.ascend,
         ),
@@ -36,7 +48,7 @@ def keep_search_compiled(folder: Path) -> bool:
 
 
 def warm_up(clock: Clock, cache_dir: Path | None) -> bool:
-    """Solve a problem of two devices; about 15 s without compiled code, well under one with.
+    """Solve a problem of two devices in every way; about half a minute without compiled code, well under 1 s with.
 
     Parameters
     ----------
@@ -65,13 +77,13 @@ def warm_up(clock: Clock, cache_dir: Path | None) -> bool:
         # A limit of nobody keeps the score from being perfect, so that the search is compiled too.
         rules=[DailyLimit(key="daily_limit", level="hard", weight=Decimal(1), max_devices=0)],
     )
-    solve(
-        problem,
-        # The portfolio as it is unless told; what other searches need is compiled when they are asked for.
-        options=SolveOptions(),
-        termination=Termination(seconds=None, steps=2),
-        clock=clock,
-        on_progress=lambda _: None,
-        should_stop=lambda: False,
-    )
+    for options in SEARCHES:
+        solve(
+            problem,
+            options=options,
+            termination=Termination(seconds=None, steps=STEPS),
+            clock=clock,
+            on_progress=lambda _: None,
+            should_stop=lambda: False,
+        )
     return kept

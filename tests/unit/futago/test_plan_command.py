@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from futago.cli import app
+from futago.cli import app, main
 from futago.commands.plan import ProblemUnreadable, ResultUnwritable
 from services.planner import library
 from services.planner.domain.problem import ProblemInvalid
 from tests.unit.planner.planted import planted_document
+from tests.unit.planner.workbooks import JAPANESE, book
 
 
 @pytest.fixture(autouse=True)
@@ -75,3 +76,31 @@ def test_a_file_without_a_problem_is_refused(text: str | None, error: type[Excep
 def test_a_folder_that_is_not_there_is_noticed_before_the_search(problem: Path, tmp_path: Path):
     ran = run(str(problem), "-o", str(tmp_path / "none" / "result.json"))
     assert isinstance(ran.exception, ResultUnwritable)
+
+
+def test_a_workbook_becomes_a_workbook_and_a_page(tmp_path: Path):
+    template = tmp_path / "problem.xlsx"
+    assert run("--template", str(template), "--language", "en").exit_code == 0
+    for name in ("result.xlsx", "result.html"):
+        ran = run(str(template), "-o", str(tmp_path / name), "--seconds", "0.2", "--home", str(tmp_path))
+        assert ran.exit_code == 0, ran.output
+    planned = library.read_workbook((tmp_path / "result.xlsx").read_bytes())
+    assert len(planned.plan.assignments) == 3
+    assert b'<div id="convergence">' in (tmp_path / "result.html").read_bytes()
+
+
+def test_faults_of_a_workbook_are_told_with_their_cells(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    path = tmp_path / "problem.xlsx"
+    path.write_bytes(book(JAPANESE, 検査日数=[["機器種別", "検査日数"], ["A", "many"]]))
+    monkeypatch.setattr("sys.argv", ["futago", "plan", str(path), "-o", str(tmp_path / "result.json")])
+    with pytest.raises(SystemExit):
+        main()
+    assert "  検査日数!B2: a whole number is expected here, not 'many'" in capsys.readouterr().err
+
+
+def test_a_plan_is_written_in_the_formats_there_are(problem: Path, tmp_path: Path):
+    ran = run(str(problem), "-o", str(tmp_path / "result.docx"))
+    assert isinstance(ran.exception, ResultUnwritable)
+    assert run(str(problem)).exit_code == 2

@@ -175,7 +175,8 @@ def test_a_search_says_why_it_ended(make: Callable[[], tuple[Termination, Callab
 def test_a_wanted_score_ends_the_search():
     of = problem(rules=[rule("return_interval", days=2000)], devices=[{"id": "A1"}])
     wanted = score_plan(of, solve(of).plan)
-    solved = library.solve(of, termination=Termination(seconds=30, best_score=wanted))
+    # With a limit of steps a proof that comes early or late does not end the search.
+    solved = library.solve(of, termination=Termination(seconds=30, steps=10**6, best_score=wanted))
     assert solved.stopped_because is StopReason.BEST_SCORE
 
 
@@ -281,7 +282,9 @@ def test_progress_shows_ever_better_plans_with_their_scores():
     shown: list[library.Progress] = []
     given = planted_document(devices=24, areas=2, seed=2)
     solved = library.solve(given["problem"], termination=Termination(seconds=2.5), on_progress=shown.append)
-    assert 2 <= len(shown) <= 4
+    # At once, soon after, and at ever longer intervals of up to a second.
+    assert 2 <= len(shown) <= 9
+    assert shown[1].seconds < 1.0
     assert [entry.score for entry in shown] == sorted(entry.score for entry in shown)
     assert all(score_plan(solved.problem, entry.plan) == entry.score for entry in shown)
     assert solved.score >= shown[-1].score

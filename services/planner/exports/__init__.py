@@ -1,0 +1,1 @@
+"""Plans as files other programs read."""
