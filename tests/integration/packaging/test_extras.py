@@ -22,6 +22,7 @@ PROCESSES = [
     ("gateway", "services.gateway.app", HEAVY),
     ("gateway", "services.gateway.bootstrap", HEAVY),
     ("twin", "services.twin.app", ("torch", "sklearn", "numba", "rq", "onnx")),
+    ("twin", "services.twin.standalone", ("torch", "sklearn", "numba", "rq", "onnx")),
     ("anomaly", "services.anomaly.app", ("torch", "sklearn", "numba", "onnx")),
     ("anomaly", "services.anomaly.worker", ("torch", "sklearn", "numba", "onnx")),
     ("training", "services.anomaly.worker", ("fastapi", "uvicorn", "sklearn", "numba")),
