@@ -98,6 +98,14 @@ def test_names_that_look_like_formulas_stay_text_in_every_file():
     assert EVIL not in page
 
 
+@pytest.mark.parametrize(
+    "name", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\n=1", "\uff1d1+1", "\uff0b1", "\uff0d1", "\uff20A"]
+)
+def test_a_name_is_a_formula_to_no_spreadsheet_that_reads_the_csv_file(name: str):
+    table = list(csv.reader(io.StringIO(write_csv(report(small(name), ["04-25", "04-01"])).decode("utf-8-sig"))))
+    assert table[1][1] == "'" + name
+
+
 def test_the_gantt_colours_the_days_of_each_inspection_and_marks_a_shared_area():
     content = write_result(report(small(), ["04-02", "04-03"]), Language.ENGLISH)
     sheet = openpyxl.load_workbook(io.BytesIO(content))["Gantt"]

@@ -105,6 +105,29 @@ def test_a_type_nobody_defined_is_a_fault_of_the_cell_that_names_it():
     }
 
 
+def test_a_sheet_without_a_row_is_a_fault_of_the_sheet():
+    rows = [["機器種別", "機器名", "前回検査終了日"]]
+    assert cells_of(book(JAPANESE, 検査対象機器=rows)) == {
+        "検査対象機器": "検査対象機器: at least one row is needed here"
+    }
+
+
+@pytest.mark.parametrize("weight", ["1E999999999", "1E-999999999", "NaN", "inf", "much"])
+def test_a_weight_that_is_no_reasonable_number_is_a_fault_of_its_cell(weight: str):
+    rules = [["制約", "レベル", "重み"], ["検査エリア重複", "絶対制約", weight]]
+    assert cells_of(book(JAPANESE, 制約=rules)).keys() == {"制約!C2"}
+
+
+def test_sheets_that_say_nothing_are_not_read_and_of_two_that_say_the_same_only_the_first():
+    broken = b"<worksheet><sheetData><row r='1'><c r='A1' t='d'><v>soon</v></c></row></sheetData></worksheet>"
+    notes = book({**JAPANESE, "notes": [["x"]]})
+    assert read(replace_whole(notes, "xl/worksheets/sheet4.xml", broken)).body == read(book(JAPANESE)).body
+    twice = book({**JAPANESE, "Devices": JAPANESE["検査対象機器"]})
+    assert cells_of(replace_whole(twice, "xl/worksheets/sheet4.xml", broken)) == {
+        "Devices": "Devices: sheet '検査対象機器' says the same"
+    }
+
+
 def test_missing_sheets_are_named_in_both_languages():
     found = cells_of(book({"Sheet1": [["x"]]}))
     assert found.keys() == {"検査対象機器", "定義", "検査日数"}
@@ -131,6 +154,12 @@ def replace_part(content: bytes, name: str, *changes: bytes) -> bytes:
                     data = data.replace(before, after)
             new.writestr(part, data)
     return out.getvalue()
+
+
+def replace_whole(content: bytes, name: str, data: bytes) -> bytes:
+    """A workbook with another part in the place of one of its own."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return replace_part(content, name, archive.read(name), data)
 
 
 def with_part(name: str, data: bytes) -> bytes:

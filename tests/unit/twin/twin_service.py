@@ -12,6 +12,7 @@ from sklearn.ensemble import RandomForestRegressor
 
 from services.twin.adapters.tables import HISTORY, SCRIPTS
 from services.twin.app import create_app
+from services.twin.domain.fail_safe import FailSafe
 from services.twin.domain.live_settings import LiveSettings
 from services.twin.packaging.package import build_package, describe
 from services.twin.settings import TwinSettings
@@ -58,6 +59,7 @@ class Bench:
         trees: int = 3,
         key: SigningKey | None = None,
         live: LiveSettings | None = None,
+        fail_safe: FailSafe | None = None,
     ) -> Path:
         """A bundle folder; another number of trees is another model."""
         info = build_package(
@@ -72,6 +74,7 @@ class Bench:
             key=key or self.key(),
             now=self.clock.now(),
             live=live,
+            fail_safe=fail_safe,
         )
         return info.folder
 
