@@ -18,6 +18,7 @@ from services.twin.adapters.bundle_registry import BundleRegistry
 from services.twin.adapters.experiment_desk import StoredExperiments
 from services.twin.adapters.experiment_tallies import ExperimentTallies
 from services.twin.adapters.key_ring import KeyRing
+from services.twin.adapters.last_registry import LastRegistry
 from services.twin.adapters.live_states import LiveStates
 from services.twin.adapters.model_catalogue import ModelCatalogue
 from services.twin.adapters.onnx_model import ServedModel, load_model
@@ -98,6 +99,7 @@ class _Twin:
             rules=self.tables.rules,
             experiments=self.tables.experiments,
             files=self.files,
+            last=LastRegistry(settings.cache_dir),
             loaded_limit=settings.loaded_models_limit,
             loaded_limit_bytes=settings.loaded_models_limit_bytes,
             built_in=_built_in(settings, self.trust),

@@ -13,6 +13,7 @@ from anyio import CapacityLimiter, to_thread
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from services.twin.adapters.bundle_files import BundleFiles
+from services.twin.adapters.last_registry import LastRegistry
 from services.twin.adapters.model_cache import ModelCache
 from services.twin.adapters.onnx_model import ServedModel
 from services.twin.adapters.sql_alert_rules import SqlAlertRules
@@ -22,10 +23,14 @@ from services.twin.domain.alert_rules import AlertRules
 from services.twin.domain.experiments import Experiment
 from services.twin.domain.registry import ModelBuiltIn, ModelMissing, ModelUnnamed, VersionMissing
 from services.twin.domain.serving import Choice
+from shared.database import DatabaseUnavailable
 from shared.errors import AppError, Kind
 from shared.log import get_logger
 
 log = get_logger(__name__)
+
+# No generation of the database is negative: the next reading finds that something has changed.
+_TRY_AGAIN = -1
 
 
 class RegistryNotRead(AppError):
@@ -65,6 +70,7 @@ class ModelCatalogue:
         rules: SqlAlertRules,
         experiments: SqlExperiments,
         files: BundleFiles,
+        last: LastRegistry,
         loaded_limit: int,
         loaded_limit_bytes: int,
         built_in: ServedModel | None,
@@ -72,6 +78,7 @@ class ModelCatalogue:
         metrics: CollectorRegistry,
     ) -> None:
         self._sql, self._rules_table, self._experiments_table, self._files = sql, rules, experiments, files
+        self._last = last
         self._cache = ModelCache(loaded_limit, loaded_limit_bytes, self._load)
         self.built_in, self._default_model = built_in, default_model
         self._snapshot: _Snapshot | None = None
@@ -182,12 +189,19 @@ class ModelCatalogue:
         Raises
         ------
         DatabaseUnavailable
-            If the registry cannot be read; what was read before stays in force.
+            If the registry cannot be read; what was read before stays in force, also by an earlier process here.
         """
         async with self._refreshing:
-            snapshot = await to_thread.run_sync(self._read_changes)
+            try:
+                snapshot = await to_thread.run_sync(self._read_changes)
+            except DatabaseUnavailable:
+                kept = await to_thread.run_sync(self._last.read) if self._snapshot is None else None
+                if kept is not None:
+                    self._snapshot = _Snapshot(_TRY_AGAIN, kept, {}, {})
+                raise
             if snapshot is not None:
                 self._snapshot = await self._prepare(snapshot)
+                await to_thread.run_sync(self._last.write, snapshot.models)
 
     async def follow(self, every_s: float, stop: asyncio.Event) -> None:
         """Refresh until told to stop; a reading that fails is counted and tried again.
@@ -238,14 +252,13 @@ class ModelCatalogue:
                 continue
             if not await self._loads(name, successor, [successor.active]):
                 models[name] = former
-                # No generation of the database is negative, so the next reading tries again.
-                generation = -1
+                generation = _TRY_AGAIN
         for name, experiment in new.experiments.items():
             versions = [arm.version for arm in experiment.plan.arms]
             stored = models.get(name)
             if stored is None or not await self._loads(name, stored, versions):
                 del experiments[name]
-                generation = -1
+                generation = _TRY_AGAIN
         return _Snapshot(generation, models, experiments, new.rules)
 
     async def _loads(self, name: str, stored: StoredModel, versions: Sequence[str]) -> bool:

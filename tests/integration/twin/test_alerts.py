@@ -114,3 +114,8 @@ async def test_without_its_database_a_twin_goes_on_with_what_it_knows(
         assert (await client.get(f"{API}/status")).json()["models"] == [{"name": "yield", "version": "1"}]
         assert (await client.get(f"{API}/models")).json()["code"] == "database.unavailable"
         assert (await client.get("/readyz")).status_code == 200
+    # A start meanwhile, with what the former process kept on its disk.
+    async with bench.twin() as app, bench.client(app) as client:
+        answer = await client.post(f"{API}/predict", json=GOOD)
+        assert (answer.status_code, answer.json()["version"]) == (200, "1")
+        assert (await client.get("/readyz")).status_code == 200
