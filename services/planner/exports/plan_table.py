@@ -7,8 +7,8 @@ from typing import Final
 from services.planner.domain.plan_report import PlanReport
 
 _HEADERS: Final = ("type", "device", "start", "end", "area", "return_interval_days", "previous_end")
-# A spreadsheet takes a text that begins with one of these for a formula.
-_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
+# A spreadsheet takes a text that begins with one of these for a formula; a Japanese one, the wide ones too.
+_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def write_csv(report: PlanReport) -> bytes:

@@ -43,7 +43,7 @@ async def record_inspection(
 async def list_inspections(
     store: Store,
     caller: Annotated[Principal, require(Permission.READ)],
-    device: Annotated[str | None, Query(max_length=200)] = None,
+    device: Annotated[str | None, Query(max_length=200, pattern=r"^[^\x00]+$")] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, Query(max_length=256)] = None,
 ) -> InspectionListBody:

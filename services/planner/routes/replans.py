@@ -7,6 +7,7 @@ from fastapi import APIRouter, status
 
 from services.planner.domain.plan_desk import PlanDesk
 from services.planner.domain.plan_records import PlanMissing, PlanNotFound
+from services.planner.domain.problem import ProblemInvalid
 from services.planner.routes.ordering import ORDER_ERRORS, Orders
 from services.planner.routes.reach import check_reach
 from services.planner.schemas.replan import ReplanRequest
@@ -31,4 +32,8 @@ async def replan(
     """
     view = await to_thread.run_sync(desk.look, plan_id)
     check_reach(orders.caller, view.plan.summary.assets)
-    return await orders.take(await to_thread.run_sync(body.to_request, view.plan))
+    request = await to_thread.run_sync(body.to_request, view.plan)
+    try:
+        return await orders.take(request)
+    except ProblemInvalid as error:
+        raise ProblemInvalid(body.located(error.faults, request)) from None

@@ -20,7 +20,8 @@ def _only_a_date(value: object) -> object:
 
 
 PlainDate: TypeAlias = Annotated[date, BeforeValidator(_only_a_date, json_schema_input_type=date)]
-Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=200)]
+# PostgreSQL keeps no text with a zero byte in it.
+Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]+$")]
 AreaId: TypeAlias = Annotated[int, Field(strict=True)] | Name
 
 

@@ -26,7 +26,7 @@ T = TypeVar("T")
 class ProblemBody(Body):
     """Devices to inspect within a horizon, and the rules a plan is scored by."""
 
-    name: str = Field("", max_length=200)
+    name: str = Field("", max_length=200, pattern=r"^[^\x00]*$")
     horizon: HorizonBody
     calendar: CalendarBody = CalendarBody()
     levels: list[Name] = Field(list(DEFAULT_LEVELS), min_length=1, max_length=10, description="first counts first")

@@ -1,6 +1,7 @@
 """Replanning on the wire: what changed since a plan was made, what must stay, and what moving the rest costs."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any, Final
 
@@ -23,6 +24,7 @@ from shared.errors import Fault
 _USUAL_DISRUPTION: Final = 10
 _USUAL_CONDITION: Final = 10
 _LONGEST_SHIFT_DAYS: Final = 366
+_OF_DEVICE: Final = re.compile(r"(?:/problem)?/devices/(\d+)(/.*)?")
 
 
 class FinishedBody(Body):
@@ -103,7 +105,35 @@ class ReplanRequest(Body):
                 start_plan=PlanBody.model_validate({"assignments": changed.start_plan()}),
             )
         except ValidationError as error:
-            raise ProblemInvalid(faults_of(error)) from None
+            names = [str(device["id"]) for device in document["devices"]]
+            raise ProblemInvalid(self._told_of_changes(faults_of(error), names)) from None
+
+    def located(self, faults: Iterable[Fault], request: PlanRequest) -> list[Fault]:
+        """Return the faults of the new problem with pointers to the changes they come from, where they do."""
+        return self._told_of_changes(faults, [device.id for device in request.problem.devices])
+
+    def _told_of_changes(self, faults: Iterable[Fault], names: Sequence[str]) -> list[Fault]:
+        changes = self.changes
+        places: Mapping[str, str] = {
+            **{entry.device: f"/changes/finished/{index}" for index, entry in enumerate(changes.finished)},
+            **{entry.device: f"/changes/delayed/{index}" for index, entry in enumerate(changes.delayed)},
+            **{entry.device: f"/changes/due/{index}" for index, entry in enumerate(changes.due)},
+        }
+        # What was added stands behind what was there, in its order.
+        first_added = len(names) - len(changes.added)
+        told: list[Fault] = []
+        for fault in faults:
+            found = _OF_DEVICE.fullmatch(fault.pointer)
+            index = None if found is None else int(found[1])
+            if found is None or index is None or index >= len(names):
+                told.append(fault)
+                continue
+            field = found[2] or ""
+            place = f"/changes/added/{index - first_added}" if index >= first_added else places.get(names[index])
+            if place is not None and place.startswith("/changes/finished/") and field == "/start":
+                field = "/started"
+            told.append(fault if place is None else Fault(f"{place}{field}", fault.detail, fault.facts))
+        return told
 
     def _check(self, problem: ProblemBody) -> None:
         known = {device.id for device in problem.devices}
@@ -151,6 +181,7 @@ class _Changed:
         self._problem = problem
         self._running = running
         changes = request.changes
+        self._pins = frozenset(request.pins)
         self._removed = frozenset(changes.removed)
         self._finished = {entry.device: entry for entry in changes.finished}
         self._delayed = {entry.device: entry for entry in changes.delayed}
@@ -178,17 +209,19 @@ class _Changed:
         if (finished := self._finished.get(device.id)) is not None:
             if finished.started is not None:
                 document["start"] = finished.started.isoformat()
-            return document | {"area": finished.area or running["area"], "pinned": True}
+            area = running["area"] if finished.area is None else finished.area
+            return document | {"area": area, "pinned": True}
         if (delayed := self._delayed.get(device.id)) is not None:
             # Its area may be taken by then: the search finds one.
             return document | {"start": self._worked_from(delayed.start).isoformat(), "area": None, "pinned": True}
-        if (due := self._due.get(device.id)) is not None:
-            given = due.model_dump(mode="json", include={"condition_due", "previous_end"}, exclude_none=True)
-            # Nothing holds it where it was: that is no disruption.
-            return document | given | {"start": None, "area": None, "pinned": False}
         before = self._request.pin_before
-        pinned = device.id in self._request.pins or device.pinned
-        return document | {"pinned": pinned or (before is not None and date.fromisoformat(running["start"]) < before)}
+        begun = before is not None and date.fromisoformat(running["start"]) < before
+        if (due := self._due.get(device.id)) is not None:
+            document |= due.model_dump(mode="json", include={"condition_due", "previous_end"}, exclude_none=True)
+            if not begun:
+                # Nothing holds it where it was: that is no disruption.
+                return document | {"start": None, "area": None, "pinned": False}
+        return document | {"pinned": begun or device.pinned or device.id in self._pins}
 
     def _worked_from(self, day: date) -> date:
         """Return the first working day from a day on; the day itself if a year has none."""

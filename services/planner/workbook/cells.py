@@ -15,6 +15,8 @@ _DATE: Final = re.compile(r"(\d{4})\s*[-/.年]\s*(\d{1,2})\s*[-/.月]\s*(\d{1,2}
 _BETWEEN: Final = re.compile(r"[,、;\n]")
 _YES: Final = frozenset({"yes", "true", "on", "1", "はい", "有効", "固定", "○", "〇", "◯", "する", "y"})
 _NO: Final = frozenset({"no", "false", "off", "0", "いいえ", "無効", "×", "✕", "しない", "n", "-"})
+# No weight has more digits, and 1E999999999 written out fills the memory.
+_MOST_DIGITS: Final = 400
 _ERRORS: Final = frozenset({"#NULL!", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#N/A"})
 
 
@@ -69,7 +71,7 @@ def read_weight(value: CellValue) -> str:
             number = Decimal(unicodedata.normalize("NFKC", str(value)).strip())
         except InvalidOperation:
             number = Decimal("NaN")
-        if number.is_finite():
+        if number.is_finite() and abs(number.adjusted()) < _MOST_DIGITS:
             return f"{number:f}"
     raise CellFault(f"a number is expected here, not {_shown(value)}")
 

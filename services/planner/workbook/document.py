@@ -12,7 +12,11 @@ from shared.errors import JSON, Fault
 
 # More than that nobody reads; the answer says how many there are.
 FAULT_LIMIT: Final = 1000
-_NEEDED: Final = "Field required"
+# In the words of people who fill in sheets.
+_IN_WORDS: Final = {
+    "Field required": "a value is needed here",
+    "List should have at least 1 item after validation, not 0": "at least one row is needed here",
+}
 
 Entry: TypeAlias = dict[str, JSON]
 
@@ -64,7 +68,7 @@ class WorkbookProblem:
         faults += [_fault(pointer, detail, self.place_of(pointer)) for pointer, detail in self.faults.items()]
         said = {fault.facts.get("cell") for fault in faults}
         for fault in of_document:
-            detail = "a value is needed here" if fault.detail == _NEEDED else fault.detail
+            detail = _IN_WORDS.get(fault.detail, fault.detail)
             located = _fault(fault.pointer, detail, self.place_of(fault.pointer))
             # A list that a missing or unreadable sheet would have filled is no second fault.
             if (fault.pointer in self.places or not self.sheet_faults) and located.facts.get("cell") not in said:

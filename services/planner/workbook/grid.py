@@ -93,7 +93,7 @@ def read_grids(content: bytes) -> tuple[dict[str, Grid], list[GridFault]]:
     found: dict[str, Grid] = {}
     faults: list[GridFault] = []
     for title, rows in values.items():
-        sheet = next((known for known in SHEETS if plain(title) in known.label.spellings()), None)
+        sheet = _sheet(title)
         if sheet is None:
             continue
         if sheet.label.en in found:
@@ -112,12 +112,23 @@ def read_grids(content: bytes) -> tuple[dict[str, Grid], list[GridFault]]:
 Rows = list[list[CellValue]]
 
 
+def _sheet(title: str) -> Sheet | None:
+    return next((known for known in SHEETS if plain(title) in known.label.spellings()), None)
+
+
 def _cells(content: bytes, *, computed: bool) -> dict[str, Rows]:
     book: Workbook = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=computed, keep_links=False)
     try:
         # A sheet that is only a chart holds nothing to read.
         sheets = [sheet for sheet in book.worksheets if isinstance(sheet, ReadOnlyWorksheet)]
-        return {sheet.title: list(_sheet_rows(sheet)) for sheet in sheets}
+        rows: dict[str, Rows] = {}
+        read: set[Sheet | None] = {None}
+        for sheet in sheets:
+            known = _sheet(sheet.title)
+            # Hundreds of large sheets that say nothing, or the same, would take minutes.
+            rows[sheet.title] = [] if known in read else list(_sheet_rows(sheet))
+            read.add(known)
+        return rows
     finally:
         book.close()
 

@@ -19,6 +19,8 @@ _BOLD: Final = Font(bold=True)
 # What XML 1.0 cannot hold.
 _UNWRITABLE: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _LONGEST_TEXT: Final = 32_767
+# What Excel takes for a formula; a Japanese one, the wide ones too.
+_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 Shown = str | int | float | bool | date | Decimal | None
 
@@ -33,7 +35,7 @@ def put(sheet: Worksheet, row: int, column: int, value: Shown) -> Cell | MergedC
     if isinstance(value, str):
         cell.value = _UNWRITABLE.sub("�", value)[:_LONGEST_TEXT]
         cell.data_type = "s"
-        if value.startswith(("=", "+", "-", "@")):
+        if value.startswith(_FORMULA_STARTS):
             # Excel would read it as a formula as soon as somebody edits the cell.
             cell.quotePrefix = True
     elif isinstance(value, bool):

@@ -40,6 +40,10 @@ def read_workbook(content: bytes) -> WorkbookProblem:
     classes = frozenset(str(entry["class"]) for entry in types if "class" in entry)
     document["device_types"] = types
     document["devices"] = devices
+    for name, sheet in (("device_types", "Inspection days"), ("devices", "Devices")):
+        if sheet in grids:
+            # Where a sheet without a single row is a fault.
+            draft.places[f"/{name}"] = Place(grids[sheet].title)
     rules = read_rules(draft, grids.get("Rules"), grids.get("Busy seasons"), defined, classes)
     document["rules"] = rules
     if "daily_limit" in defined and all(rule.get("rule") != "daily_limit" for rule in rules):

@@ -203,7 +203,47 @@ async def test_changes_that_make_no_sense_are_all_named(site: Site, client: http
     assert (await client.post(f"/plans/{waiting}/replan", json={})).json()["code"] == "planner.no_plan_yet"
 
 
+async def test_a_change_that_cannot_be_planned_is_named_by_its_own_place(site: Site, client: httpx.AsyncClient):
+    plan_id = await solved(site, client)
+    changes: Body = {
+        "delayed": [{"device": "A1", "start": "2119-08-01"}],
+        "finished": [{"device": "A2", "started": "2018-01-01"}],
+    }
+    answer = await client.post(f"/plans/{plan_id}/replan", json={"changes": changes})
+    assert {fault["pointer"] for fault in answer.json()["errors"]} == {
+        "/changes/delayed/0/start",
+        "/changes/finished/0/started",
+    }
+    changes = {"added": [{"id": "B1", "type": "Z", "previous_end": "2017-06-01"}]}
+    answer = await client.post(f"/plans/{plan_id}/replan", json={"changes": changes})
+    assert [fault["pointer"] for fault in answer.json()["errors"]] == ["/changes/added/0/type"]
+
+
+async def test_what_began_before_today_stays_even_if_it_is_due_at_another_time(site: Site, client: httpx.AsyncClient):
+    plan_id = await solved(site, client)
+    before = (await client.get(f"/plans/{plan_id}")).json()["assignments"]
+    first, last = (choose(before, key=lambda entry: entry["start"]) for choose in (min, max))
+    body: Body = {
+        "changes": {"due": [{"device": first["device"], "previous_end": "2018-12-01"}]},
+        "pin_before": last["start"],
+        "disruption": {"weight": 0},
+        "termination": {"steps": 20_000},
+    }
+    plan = await finish(site, client, await client.post(f"/plans/{plan_id}/replan", json=body))
+    placed = {entry["device"]: entry["start"] for entry in plan["assignments"]}
+    begun = [entry for entry in before if entry["start"] < last["start"]]
+    assert {entry["device"]: entry["start"] for entry in begun} == {
+        entry["device"]: placed[entry["device"]] for entry in begun
+    }
+
+
 INSPECTION = {"device": "A1", "started": "2019-03-01", "finished": "2019-03-20", "findings": "seal worn"}
+
+
+@pytest.mark.parametrize("field", ["device", "asset", "findings"])
+async def test_a_text_the_database_cannot_keep_is_refused(client: httpx.AsyncClient, field: str):
+    answer = await client.post("/inspections", json=INSPECTION | {field: "a\x00b"})
+    assert [fault["pointer"] for fault in answer.json()["errors"]] == [f"/{field}"]
 
 
 async def test_an_inspection_told_twice_is_one_record(client: httpx.AsyncClient):

@@ -137,6 +137,17 @@ def test_the_calendar_has_an_all_day_event_for_each_inspection_with_a_lasting_id
     assert [event["uid"] for event in events] == [event["uid"] for event in again.walk("VEVENT")]
 
 
+def test_a_name_of_several_lines_adds_nothing_to_the_calendar():
+    name = "X\r\nEND:VEVENT\nBEGIN:VALARM"
+    shown = report(small(name), ["04-25", "04-01"])
+    calendar = icalendar.Calendar.from_ical(write_ics(shown, now=NOW))
+    assert calendar.walk("VALARM") == []
+    assert [str(event["summary"]) for event in calendar.walk("VEVENT")] == [
+        "X END:VEVENT BEGIN:VALARM (A)",
+        "A2 (A)",
+    ]
+
+
 def test_the_page_needs_no_network_and_shows_gantt_and_convergence():
     shown = replace(report(small(), ["04-25", "04-01"]), history=(FoundAt(0.1, 900, None), FoundAt(1.0, 316, 10)))
     page = write_page(shown)
