@@ -15,7 +15,6 @@ from sklearn.ensemble import RandomForestRegressor
 
 from benchmarks.data import DATA
 from benchmarks.pairs import seconds_per_call
-from benchmarks.process_memory import memory_mb
 from services.twin.library import Twin, package
 
 _FEATURES = ["AT", "V", "AP", "RH"]
@@ -40,16 +39,12 @@ def main() -> None:
         scikit_learn_s = seconds_per_call({"predict": partial(forest.predict, rows[:1])})["predict"]
         del forest
         gc.collect()
-        Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
-        before_mb = memory_mb("self", "VmRSS")
         gaps = _Gaps()
         with gaps:
             started_s = time.perf_counter()
             twin = Twin.load(bundle)
             load_s = time.perf_counter() - started_s
         print(f"  load {load_s:.2f} s; the longest another thread waited meanwhile: {gaps.longest_s * 1e3:.1f} ms")
-        peak_mb, after_mb = memory_mb("self", "VmHWM") - before_mb, memory_mb("self", "VmRSS") - before_mb
-        print(f"  memory: {peak_mb:.0f} MB more at most while loading, {after_mb:.0f} MB after")
         row = dict(zip(_FEATURES, rows[0].tolist(), strict=True))
         times_s = seconds_per_call(
             {
