@@ -32,19 +32,25 @@ StickyKey = Annotated[
 ]
 
 
+# Why a model that is there gives no prediction of a row.
+WHY_NO_PREDICTION = (
+    InputsInvalid,
+    QualityBad,
+    PredictionNotFinite,
+    PoolFull,
+    DeadlineMissed,
+    StillBusy,
+    LevelInvalid,
+    TooFewResiduals,
+)
+
+
 @router.post(
     "/predict",
     responses=responses(
         ModelMissing,
         ModelUnnamed,
-        InputsInvalid,
-        QualityBad,
-        PredictionNotFinite,
-        PoolFull,
-        DeadlineMissed,
-        StillBusy,
-        LevelInvalid,
-        TooFewResiduals,
+        *WHY_NO_PREDICTION,
         NotAllowed,
         AssetOutOfReach,
     ),

@@ -5,14 +5,11 @@ from typing import Annotated
 
 from fastapi import APIRouter
 
-from services.twin.domain.features import InputsInvalid, QualityBad
-from services.twin.domain.intervals import LevelInvalid, TooFewResiduals
-from services.twin.domain.prediction import PredictionNotFinite
 from services.twin.domain.predictor import Predictor
 from services.twin.domain.registry import ModelMissing, ModelVersion
-from services.twin.domain.serving import DeadlineMissed, PoolFull, Requester, StillBusy
+from services.twin.domain.serving import Requester
 from services.twin.routes.direct_predictions import DirectPredictions
-from services.twin.routes.predictions import Asset, Level, Model
+from services.twin.routes.predictions import WHY_NO_PREDICTION, Asset, Level, Model
 from services.twin.schemas.base import DEFAULT_LEVEL, Inputs
 from services.twin.schemas.predictions import PredictionResponse
 from services.twin.schemas.standalone import HealthResponse, ModelInfoResponse, StandalonePrediction
@@ -68,17 +65,7 @@ async def model_info(here: Here, _caller: Reader) -> ModelInfoResponse:
 
 @router.post(
     "/predict",
-    responses=responses(
-        ModelMissing,
-        InputsInvalid,
-        QualityBad,
-        PredictionNotFinite,
-        PoolFull,
-        DeadlineMissed,
-        StillBusy,
-        LevelInvalid,
-        TooFewResiduals,
-    ),
+    responses=responses(ModelMissing, *WHY_NO_PREDICTION),
 )
 async def predict(
     body: Inputs,

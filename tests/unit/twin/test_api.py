@@ -1,15 +1,12 @@
 """The twin's HTTP contract, called as the gateway calls it."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import httpx
 import pytest
 
-from services.twin.app import create_app
 from shared.http.app import ServiceApp
 from shared.principal import Role
-from shared.startup import CannotStart
 from tests.unit.twin.twin_service import GOOD, Bench, publish
 
 API = "/api/v1/twin"
@@ -369,38 +366,6 @@ async def test_a_bundle_named_by_the_configuration_is_served_besides_the_publish
         assert (await client.post(f"{API}/predict", json=GOOD)).json()["version"] == "8"
 
 
-async def test_a_twin_whose_bundle_or_tables_are_not_right_refuses_to_start(bench: Bench, tmp_path: Path):
-    with pytest.raises(CannotStart, match="not trusted"):
-        create_app(bench.settings(model_path=bench.bundle("foreign", key=bench.key("foreign"))), bench.clock)
-    with pytest.raises(CannotStart) as refusal:
-        create_app(
-            bench.settings(database_url=f"sqlite:///{tmp_path}/empty.db", identity_key_file=tmp_path / "none"),
-            bench.clock,
-        )
-    assert len(refusal.value.reasons) == 2
-
-
 async def test_readiness_names_the_registry_and_the_threads(client: httpx.AsyncClient):
     response = await client.get("/readyz")
     assert (response.status_code, response.json()["checks"]) == (200, {"registry": "ok", "compute": "ok"})
-
-
-async def test_with_database_and_redis_both_away_it_starts_and_answers_for_the_bundle_of_its_configuration(
-    bench: Bench,
-):
-    folder = bench.bundle()
-    bench.trust.enrol(bench.key().public_pem())
-    away = {"database_url": "postgresql+psycopg://x:y@127.0.0.1:1/z", "redis_url": "redis://127.0.0.1:1/0"}
-    async with bench.twin(model_path=folder, **away) as app, bench.client(app) as client:
-        tensors = [{"name": "rows", "shape": [1, 2], "datatype": "FP64", "data": list(GOOD.values())}]
-        for path, body, status in (
-            ("/api/v1/twin/predict", GOOD, 200),
-            ("/api/v1/twin/batch", {"inputs": [GOOD]}, 200),
-            ("/v2/models/yield/infer", {"inputs": tensors}, 200),
-            ("/v2/models/yield/versions/1/infer", {"inputs": tensors}, 200),
-            ("/api/v1/twin/predict?model=other", GOOD, 503),
-            ("/api/v1/twin/observations", {"model": "yield", "inputs": GOOD, "actual": 80.0}, 503),
-        ):
-            assert (await client.post(path, json=body)).status_code == status, path
-        assert (await client.get("/v2/models/yield/ready")).json() == {"name": "yield", "ready": True}
-        assert (await client.get("/v2/models/other/ready")).status_code == 503
