@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from services.anomaly.adapters.detector_bundle import read_detector, served_detector, write_detector
 from services.anomaly.adapters.onnx_detector import OnnxResidualModel
 from services.anomaly.domain.detection import Detection
-from services.anomaly.domain.options import parse_options
+from services.anomaly.domain.options.reading import parse_options
 from services.anomaly.domain.rows import RowsRefused, check_columns, check_times, column_order, rows_from_array
 from services.anomaly.domain.served import ServedDetector
 from services.anomaly.domain.threshold_rules import read_unlabelled_rule

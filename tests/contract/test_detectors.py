@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from services.anomaly.domain.blocks import TooFewRows
-from services.anomaly.domain.options import DetectorKind
+from services.anomaly.domain.options.kinds import DetectorKind
 from services.anomaly.domain.rows import RowsRefused
 from services.anomaly.library import Detector
 from shared.errors import JSON

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from services.anomaly.adapters.onnx_detector import GRAPH_FILE, OnnxResidualModel, residual_graph
+from services.anomaly.adapters.onnx_detector import GRAPH_FILE, OnnxResidualModel, network_graph, read_network
 from services.anomaly.domain.arrays import Floats
 from services.anomaly.domain.detection import ResidualModel, Scorer
 from services.anomaly.domain.scaling import Scaling, ScalingModel
@@ -36,10 +36,9 @@ def write_detector(
     BundleMalformed
         If the name or version is unsafe, or the folder holds something that is no bundle.
     """
-    sensors = len(trained.columns)
     files = {_CALIBRATION_FILE: _arrays(trained)}
     if trained.network is not None:
-        files[GRAPH_FILE] = trained.network
+        files[GRAPH_FILE] = trained.network.model
     manifest = Manifest(
         kind=BundleKind.DETECTOR,
         name=name,
@@ -53,7 +52,7 @@ def write_detector(
             )
             for column in trained.columns
         ),
-        graph=None if trained.network is None else residual_graph(trained.window_rows, sensors),
+        graph=None if trained.network is None else network_graph(trained.network),
         card=detector_card(trained),
     )
     return write_bundle(folder, manifest, files, key)
@@ -83,7 +82,11 @@ def read_detector(bundle: Bundle) -> ServedDetector:
     model: ResidualModel = (
         ScalingModel(Scaling(arrays["mean"], arrays["scale"], ()))
         if manifest.graph is None
-        else OnnxResidualModel(bundle.read(manifest.graph.file), window_rows, len(columns))
+        else OnnxResidualModel(
+            read_network(
+                bundle.read(manifest.graph.file), manifest.graph, window_rows=window_rows, sensors=len(columns)
+            )
+        )
     )
     return ServedDetector(
         name=manifest.name,
@@ -99,11 +102,8 @@ def read_detector(bundle: Bundle) -> ServedDetector:
 
 def served_detector(trained: Trained) -> ServedDetector:
     """A detector that was just trained, ready to score as its bundle would be."""
-    sensors = len(trained.columns)
     model: ResidualModel = (
-        ScalingModel(trained.scaling)
-        if trained.network is None
-        else OnnxResidualModel(trained.network, trained.window_rows, sensors)
+        ScalingModel(trained.scaling) if trained.network is None else OnnxResidualModel(trained.network)
     )
     return ServedDetector(
         name="",

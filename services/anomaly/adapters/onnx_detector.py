@@ -1,7 +1,8 @@
 """Residuals from an exported network, by ONNX Runtime."""
 
 from services.anomaly.domain.arrays import Floats
-from services.anomaly.domain.residual_graph import INPUT_NAME, OUTPUT_NAME
+from services.anomaly.domain.residual_graph import INPUT_NAME, OUTPUT_NAME, ExportedNetwork
+from shared.onnx.errors import BundleMalformed
 from shared.onnx.manifest import ElementType, Graph, Tensor
 from shared.onnx.session import OnnxSession
 
@@ -15,8 +16,6 @@ class OnnxResidualModel:
     ----------
     network
         The graph, as `services.anomaly.training` exports it.
-    window_rows, sensors
-        Shape of its window.
 
     Raises
     ------
@@ -24,9 +23,10 @@ class OnnxResidualModel:
         If the graph cannot be loaded, or takes and returns something else.
     """
 
-    def __init__(self, network: bytes, window_rows: int, sensors: int) -> None:
-        self._session = OnnxSession(network, residual_graph(window_rows, sensors))
-        self._window_rows = window_rows
+    def __init__(self, network: ExportedNetwork) -> None:
+        self._session = OnnxSession(network.model, network_graph(network))
+        self._window_rows = network.window_rows
+        self.extras = tuple(network.extras)
 
     @property
     def window_rows(self) -> int:
@@ -35,14 +35,39 @@ class OnnxResidualModel:
 
     def residuals(self, batch: Floats) -> Floats:
         """`(b, c)` residuals of `(b, window_rows, c)` windows."""
-        (residuals,) = self._session.run_only([OUTPUT_NAME], batch)
-        return residuals.astype("float64", copy=False)
+        return self.output(OUTPUT_NAME, batch)
+
+    def output(self, name: str, batch: Floats) -> Floats:
+        """`(b, width)` of any output of the graph."""
+        (values,) = self._session.run_only([name], batch)
+        return values.astype("float64", copy=False)
 
 
-def residual_graph(window_rows: int, sensors: int) -> Graph:
-    """What the graph of every network takes and returns."""
+def network_graph(network: ExportedNetwork) -> Graph:
+    """What the graph of a network takes and returns, as its bundle states it."""
+    widths = {OUTPUT_NAME: network.sensors, **network.extras}
     return Graph(
         file=GRAPH_FILE,
-        input=Tensor(INPUT_NAME, ElementType.FLOAT64, (None, window_rows, sensors)),
-        outputs=(Tensor(OUTPUT_NAME, ElementType.FLOAT64, (None, sensors)),),
+        input=Tensor(INPUT_NAME, ElementType.FLOAT64, (None, network.window_rows, network.sensors)),
+        outputs=tuple(Tensor(name, ElementType.FLOAT64, (None, width)) for name, width in widths.items()),
     )
+
+
+def read_network(model: bytes, graph: Graph, *, window_rows: int, sensors: int) -> ExportedNetwork:
+    """The network of a bundle.
+
+    Raises
+    ------
+    BundleMalformed
+        If the stated tensors are not those of a detector.
+    """
+    extras: dict[str, int] = {}
+    for tensor in graph.outputs[1:]:
+        width = tensor.shape[-1]
+        if len(tensor.shape) != 2 or width is None:
+            raise BundleMalformed(f"the output {tensor.name!r} of a detector is no table")
+        extras[tensor.name] = width
+    network = ExportedNetwork(model, window_rows, sensors, extras)
+    if network_graph(network) != graph:
+        raise BundleMalformed("the tensors of the graph are not those of a detector")
+    return network

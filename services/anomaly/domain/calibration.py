@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from services.anomaly.domain.arrays import Floats
 from services.anomaly.domain.blocks import Blocks
 from services.anomaly.domain.detection import ResidualModel, Scorer, residuals
-from services.anomaly.domain.options import HeadKind, MahalanobisOptions, NetworkOptions, Options, PcaOptions
+from services.anomaly.domain.options.kinds import HeadKind
+from services.anomaly.domain.options.network import NetworkOptions
+from services.anomaly.domain.options.reading import Options
+from services.anomaly.domain.options.statistical import MahalanobisOptions, PcaOptions
 from services.anomaly.domain.scores import Head, error_head, score
 from services.anomaly.domain.statistical import mahalanobis_head, pca_head
 from services.anomaly.domain.thresholds import HeldOut, Margin

@@ -6,7 +6,8 @@ from datetime import datetime
 
 from services.anomaly.domain.arrays import Floats
 from services.anomaly.domain.blocks import Blocks
-from services.anomaly.domain.options import DetectorKind
+from services.anomaly.domain.options.kinds import DetectorKind
+from services.anomaly.domain.residual_graph import ExportedNetwork
 from services.anomaly.domain.scaling import Scaling
 from services.anomaly.domain.scores import Head
 from services.anomaly.domain.thresholds import HeldOut, Threshold
@@ -45,7 +46,7 @@ class Trained:
     window_rows
         Rows the model looks at; the head looks back further.
     network
-        The exported graph of a network; `None` for a statistical detector.
+        The network, exported; `None` for a statistical detector.
     options, blocks, period, report
         What the card says of its making; the period is first and last time of the training rows, where known.
     """
@@ -55,7 +56,7 @@ class Trained:
     columns: tuple[Column, ...]
     window_rows: int
     scaling: Scaling
-    network: bytes | None
+    network: ExportedNetwork | None
     head: Head
     held_out: HeldOut
     threshold: Threshold

@@ -5,15 +5,9 @@ from dataclasses import dataclass
 
 from services.anomaly.domain.blocks import Blocks, TooFewRows, divide, rows_for
 from services.anomaly.domain.calibration import default_rule, smoothing_rows
-from services.anomaly.domain.options import (
-    AUTO,
-    AUTO_REASON,
-    LstmAutoencoderOptions,
-    MahalanobisOptions,
-    Options,
-    PcaOptions,
-    parse_options,
-)
+from services.anomaly.domain.options.kinds import AUTO
+from services.anomaly.domain.options.network import NetworkOptions
+from services.anomaly.domain.options.reading import AUTO_REASON, Options, parse_options
 from services.anomaly.domain.threshold_rules import UnlabelledRule, read_unlabelled_rule
 from shared.errors import JSON
 
@@ -55,14 +49,14 @@ def plan_training(
     """
     chosen = parse_options(kind, options)
     rule = default_rule(chosen) if threshold is None else read_unlabelled_rule(threshold)
-    window_rows = chosen.window_rows if isinstance(chosen, LstmAutoencoderOptions) else 1
+    window_rows = chosen.window_rows
     smoothing = smoothing_rows(chosen)
     warmup_rows = window_rows + smoothing - 2
     blocks = divide(
         rows,
         warmup_rows=warmup_rows,
         least_scored_rows=smoothing,
-        stops_early=not isinstance(chosen, MahalanobisOptions | PcaOptions),
+        stops_early=isinstance(chosen, NetworkOptions),
     )
     spacing_rows = warmup_rows + 1
     if max(blocks.held_out_rows // spacing_rows, 1) < rule.independent_needed:

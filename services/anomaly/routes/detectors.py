@@ -7,7 +7,8 @@ from fastapi import APIRouter, Header, Query, Response, status
 
 from services.anomaly.domain.blocks import TooFewRows
 from services.anomaly.domain.catalogue import Catalogue, CursorInvalid, DetectorMissing
-from services.anomaly.domain.options import AUTO, DetectorKind, KindUnknown, OptionsRefused
+from services.anomaly.domain.options.kinds import AUTO, DetectorKind, KindUnknown
+from services.anomaly.domain.options.reading import OptionsRefused
 from services.anomaly.domain.rows import RowsRefused
 from services.anomaly.domain.scoring import TooManyRows
 from services.anomaly.domain.threshold_desk import ThresholdDesk

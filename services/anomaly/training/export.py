@@ -14,9 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from services.anomaly.domain.arrays import Floats
-from services.anomaly.domain.residual_graph import INPUT_NAME, OUTPUT_NAME
+from services.anomaly.domain.options.kinds import HeadKind
+from services.anomaly.domain.residual_graph import INPUT_NAME, LATENT_NAME, OUTPUT_NAME, ExportedNetwork
 from services.anomaly.domain.scaling import Scaling
 from services.anomaly.training.fit import INPUT_LIMIT
+from services.anomaly.training.networks.contract import Network
 from shared.errors import AppError, Kind
 
 OPSET = 20
@@ -39,27 +41,41 @@ class ParityFailed(AppError):
     kind, code = Kind.INVALID, "anomaly.parity_failed"
 
 
-class ResidualNetwork(nn.Module):
-    """What serving computes: scale in double precision, reconstruct, and keep the newest row's residual.
+class ScoringGraph(nn.Module):
+    """What serving computes: scale in double precision, ask the network, count in full what it was not shown.
 
     Double precision outside the network matters: a sensor near 1e6 that moves by 0.1 has no digits left in single
     precision.
+
+    Parameters
+    ----------
+    head
+        With the error head, the residuals are numbers whose squares add up to the family's raw error.
     """
 
     mean: Tensor
     scale: Tensor
 
-    def __init__(self, network: nn.Module, scaling: Scaling) -> None:
+    def __init__(self, network: Network, scaling: Scaling, head: HeadKind) -> None:
         super().__init__()
         self.network = network
+        self.by_error = head is HeadKind.ERROR
         self.register_buffer("mean", torch.from_numpy(scaling.mean))
         self.register_buffer("scale", torch.from_numpy(scaling.scale))
 
-    def forward(self, windows: Tensor) -> Tensor:
-        """`(b, c)` residuals of `(b, w, c)` windows in the units of the sensors."""
+    def forward(self, windows: Tensor) -> tuple[Tensor, Tensor]:
+        """`(b, c)` residuals and `(b, k)` latents of `(b, w, c)` windows in the units of the sensors."""
         scaled = (windows - self.mean) / self.scale
-        written: Tensor = self.network(scaled.clamp(-INPUT_LIMIT, INPUT_LIMIT).float())
-        return scaled[:, -1] - written[:, -1].double()
+        shown = scaled.clamp(-INPUT_LIMIT, INPUT_LIMIT)
+        network_input = shown.float()
+        beyond = (scaled - shown)[:, -1]
+        latent = self.network.latent(network_input).double()
+        if self.by_error:
+            # The head of a raw error divides by the square root of the number of sensors.
+            sensors = windows.shape[-1]
+            parts = self.network.error_parts(network_input).double()
+            return (parts * sensors).sqrt() + beyond.abs(), latent
+        return self.network.residuals(network_input).double() + beyond, latent
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,28 +86,30 @@ class Parity:
     largest_difference: float
 
 
-def export(network: ResidualNetwork, *, window_rows: int, sensors: int) -> bytes:
-    """Write the graph: `windows (b, w, c)` in, `residuals (b, c)` out, both in double precision."""
-    network.eval()
+def export(graph: ScoringGraph, *, window_rows: int, sensors: int) -> ExportedNetwork:
+    """Write the graph: `windows (b, w, c)` in, `residuals (b, c)` and `latent (b, k)` out, all in double precision."""
+    graph.eval()
     example = torch.zeros((2, window_rows, sensors), dtype=torch.float64)
+    with torch.no_grad():
+        _, latent = graph(example)
     with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "model.onnx"
         for message in _EXPECTED_WARNINGS:
             warnings.filterwarnings("ignore", message=message)
         torch.onnx.export(
-            network,
+            graph,
             (example,),
             target,
             dynamo=False,
             opset_version=OPSET,
             input_names=[INPUT_NAME],
-            output_names=[OUTPUT_NAME],
-            dynamic_axes={INPUT_NAME: {0: "batch"}, OUTPUT_NAME: {0: "batch"}},
+            output_names=[OUTPUT_NAME, LATENT_NAME],
+            dynamic_axes={name: {0: "batch"} for name in (INPUT_NAME, OUTPUT_NAME, LATENT_NAME)},
         )
-        return target.read_bytes()
+        return ExportedNetwork(target.read_bytes(), window_rows, sensors, {LATENT_NAME: latent.shape[1]})
 
 
-def prove_parity(network: ResidualNetwork, exported: Floats, windows: Floats) -> Parity:
+def prove_parity(graph: ScoringGraph, exported: Floats, windows: Floats) -> Parity:
     """Compare residuals of the exported graph with the network's own.
 
     Parameters
@@ -107,7 +125,7 @@ def prove_parity(network: ResidualNetwork, exported: Floats, windows: Floats) ->
         If any value differs by more than `PARITY_LIMIT`.
     """
     with torch.no_grad():
-        own = network(torch.from_numpy(np.array(windows))).numpy()
+        own = graph(torch.from_numpy(np.array(windows)))[0].numpy()
     difference = float(np.max(np.abs(own - exported)))
     if not difference <= PARITY_LIMIT:
         raise ParityFailed(f"the exported graph differs by {difference:g} standard deviations", difference=difference)

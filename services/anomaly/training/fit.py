@@ -1,26 +1,25 @@
-"""Train a network to reconstruct normal windows, until a later block no longer gets better."""
+"""Train a network on normal windows, until a later block no longer gets better."""
 
 import copy
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch.optim import Optimizer
 
-from services.anomaly.domain.options import NetworkOptions
+from services.anomaly.domain.options.network import NetworkOptions
+from services.anomaly.training.networks.contract import Network
 from shared.errors import AppError, Kind
 
 # The network never saw anything this far from normal [standard deviations]. What lies beyond is cut off before the
 # network and counted in full by the residual, so that an absurd reading cannot turn a score into NaN.
 INPUT_LIMIT = 100.0
-# Improvements of the stop block's mean squared error below this are noise.
+# Improvements of the stop block's loss below this are noise.
 _LEAST_IMPROVEMENT = 1e-4
-# Exploding gradients are the known weakness of recurrent networks (Pascanu et al. 2013, arXiv:1211.5063).
-_GRADIENT_NORM = 5.0
 
 
 class TrainingDiverged(AppError):
@@ -37,7 +36,7 @@ class TrainingCancelled(AppError):
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """One pass over the fit block; losses are mean squared errors of standardised sensors [1]."""
+    """One pass over the fit block; losses are those of the family [1]."""
 
     number: int
     of: int
@@ -74,7 +73,7 @@ def one_thread() -> Iterator[None]:
 
 
 def fit_network(
-    network: nn.Module,
+    network: Network,
     fit_windows: NDArray[np.float32],
     stop_windows: NDArray[np.float32],
     options: NetworkOptions,
@@ -82,12 +81,12 @@ def fit_network(
     on_epoch: Callable[[Epoch], None],
     should_stop: Callable[[], bool],
 ) -> FitReport:
-    """Train in place with Adam and keep the weights that did best on the stop block.
+    """Train in place and keep the weights that did best on the stop block.
 
     Parameters
     ----------
     network
-        Maps standardised windows to their reconstruction.
+        Takes standardised windows.
     fit_windows, stop_windows
         `(n, w, c)` views; only a batch at a time is copied.
     on_epoch
@@ -103,7 +102,7 @@ def fit_network(
         If `should_stop` said so.
     """
     shuffle = np.random.default_rng(options.seed)
-    optimiser = torch.optim.Adam(network.parameters(), lr=options.learning_rate)
+    optimisers = network.optimisers(options.learning_rate)
     epochs: list[Epoch] = []
     best, best_loss, weights = 0, math.inf, copy.deepcopy(network.state_dict())
     for number in range(1, options.epochs + 1):
@@ -113,8 +112,8 @@ def fit_network(
         epoch = Epoch(
             number,
             options.epochs,
-            _train_once(network, optimiser, fit_windows, order, options.batch_size),
-            reconstruction_error(network, stop_windows),
+            _train_once(network, optimisers, fit_windows, order, options.batch_size),
+            mean_loss(network, stop_windows),
         )
         if not (math.isfinite(epoch.fit_loss) and math.isfinite(epoch.stop_loss)):
             raise TrainingDiverged(f"the loss is not a number after epoch {number}: lower the learning rate")
@@ -129,20 +128,20 @@ def fit_network(
     return FitReport(tuple(epochs), best)
 
 
-def reconstruction_error(network: nn.Module, windows: NDArray[np.float32]) -> float:
-    """Mean squared error over all values of `(n, w, c)` windows; NaN without windows."""
+def mean_loss(network: Network, windows: NDArray[np.float32]) -> float:
+    """Mean stop loss of `(n, w, c)` windows; NaN without windows."""
     network.eval()
     total = 0.0
     with torch.no_grad():
         for start in range(0, len(windows), 512):
             batch = _tensor(windows[start : start + 512])
-            total += float(((network(batch) - batch) ** 2).mean(dim=(1, 2)).sum())
+            total += float(network.stop_loss(batch)) * len(batch)
     return total / len(windows) if len(windows) else math.nan
 
 
 def _train_once(
-    network: nn.Module,
-    optimiser: torch.optim.Optimizer,
+    network: Network,
+    optimisers: Sequence[Optimizer],
     windows: NDArray[np.float32],
     order: NDArray[np.int64],
     batch_size: int,
@@ -151,12 +150,7 @@ def _train_once(
     total = 0.0
     for start in range(0, len(order), batch_size):
         batch = _tensor(windows[order[start : start + batch_size]])
-        loss = ((network(batch) - batch) ** 2).mean()
-        optimiser.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(network.parameters(), _GRADIENT_NORM)
-        optimiser.step()
-        total += loss.item() * len(batch)
+        total += network.learn(batch, optimisers) * len(batch)
     return total / len(order)
 
 

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 from services.anomaly.domain.arrays import Floats
 from services.anomaly.domain.calibration import calibrate
 from services.anomaly.domain.detection import ResidualModel
-from services.anomaly.domain.options import MahalanobisOptions, PcaOptions, options_json
+from services.anomaly.domain.options.reading import options_json
+from services.anomaly.domain.options.statistical import MahalanobisOptions, PcaOptions
+from services.anomaly.domain.residual_graph import ExportedNetwork
 from services.anomaly.domain.scaling import Scaling, ScalingModel, fit_scaling
 from services.anomaly.domain.trained import Trained, describe_columns
 from services.anomaly.domain.training_plan import TrainingPlan
@@ -52,14 +54,14 @@ class Hooks:
     Parameters
     ----------
     serve
-        Makes the serving model of an exported graph, its window and its number of sensors.
+        Makes the serving model of an exported network.
     on_epoch
         Told after every epoch.
     should_stop
         Asked before every epoch.
     """
 
-    serve: Callable[[bytes, int, int], ResidualModel]
+    serve: Callable[[ExportedNetwork], ResidualModel]
     on_epoch: Callable[[Epoch], None]
     should_stop: Callable[[], bool]
 
@@ -96,7 +98,7 @@ def train(data: TrainingSet, plan: TrainingPlan, hooks: Hooks) -> Trained:
 
 def _fit(
     rows: Floats, plan: TrainingPlan, scaling: Scaling, hooks: Hooks
-) -> tuple[bytes | None, ResidualModel, dict[str, JSON]]:
+) -> tuple[ExportedNetwork | None, ResidualModel, dict[str, JSON]]:
     if isinstance(plan.options, MahalanobisOptions | PcaOptions):
         return None, ScalingModel(scaling), {}
     from services.anomaly.training.network_detector import fit_network_detector  # noqa: PLC0415 - torch, see above
@@ -110,4 +112,4 @@ def _fit(
         on_epoch=hooks.on_epoch,
         should_stop=hooks.should_stop,
     )
-    return fitted.graph, fitted.model, fitted.report
+    return fitted.network, fitted.model, fitted.report

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from services.anomaly.domain.options import AUTO_REASON, KindUnknown, OptionsRefused
+from services.anomaly.domain.options.kinds import KindUnknown
+from services.anomaly.domain.options.reading import AUTO_REASON, OptionsRefused
 from services.anomaly.domain.rows import RowsRefused
 from services.anomaly.domain.thresholds import RuleRefused
 from services.anomaly.library import Detector, NotFitted

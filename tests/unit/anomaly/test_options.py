@@ -1,17 +1,9 @@
 import pytest
 
-from services.anomaly.domain.options import (
-    AutoencoderOptions,
-    HeadKind,
-    KindUnknown,
-    LstmAutoencoderOptions,
-    MahalanobisOptions,
-    Options,
-    OptionsRefused,
-    PcaOptions,
-    options_json,
-    parse_options,
-)
+from services.anomaly.domain.options.autoencoders import AutoencoderOptions, LstmAutoencoderOptions
+from services.anomaly.domain.options.kinds import HeadKind, KindUnknown
+from services.anomaly.domain.options.reading import Options, OptionsRefused, options_json, parse_options
+from services.anomaly.domain.options.statistical import MahalanobisOptions, PcaOptions
 from shared.errors import JSON
 
 

@@ -6,10 +6,11 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from services.anomaly.adapters.onnx_detector import OnnxResidualModel  # noqa: E402 (torch may be missing)
-from services.anomaly.domain.options import AutoencoderOptions, LstmAutoencoderOptions  # noqa: E402
+from services.anomaly.domain.options.autoencoders import AutoencoderOptions, LstmAutoencoderOptions  # noqa: E402
+from services.anomaly.domain.options.kinds import HeadKind  # noqa: E402
 from services.anomaly.domain.scaling import fit_scaling  # noqa: E402
 from services.anomaly.domain.windows import windows  # noqa: E402
-from services.anomaly.training.export import ParityFailed, ResidualNetwork, export, prove_parity  # noqa: E402
+from services.anomaly.training.export import ParityFailed, ScoringGraph, export, prove_parity  # noqa: E402
 from services.anomaly.training.fit import (  # noqa: E402
     Epoch,
     FitReport,
@@ -18,6 +19,7 @@ from services.anomaly.training.fit import (  # noqa: E402
     fit_network,
 )
 from services.anomaly.training.networks.autoencoder import Autoencoder, auto_latent  # noqa: E402
+from services.anomaly.training.networks.contract import Network  # noqa: E402
 from services.anomaly.training.networks.lstm_autoencoder import LstmAutoencoder  # noqa: E402
 
 
@@ -33,7 +35,7 @@ def lstm(sensors: int = 3) -> LstmAutoencoder:
 
 
 def train(
-    network: torch.nn.Module,
+    network: Network,
     options: LstmAutoencoderOptions,
     *,
     on_epoch: Callable[[Epoch], None] = lambda _: None,
@@ -93,21 +95,22 @@ def test_cancelled_training_stops_before_the_next_epoch():
 
 
 def test_loss_that_is_no_number_ends_the_training_by_name():
-    broken = torch.nn.Linear(3, 3)
-    torch.nn.init.constant_(broken.weight, float("nan"))
+    broken = lstm()
+    torch.nn.init.constant_(broken.output.weight, float("nan"))
     with pytest.raises(TrainingDiverged):
         train(broken, LstmAutoencoderOptions(epochs=1))
 
 
+@pytest.mark.parametrize("head", HeadKind)
 @pytest.mark.parametrize(
     ("network", "window_rows"),
     [(lstm(), 10), (Autoencoder(3, hidden_layers=2, latent=1), 1)],
     ids=["lstm_autoencoder", "autoencoder"],
 )
-def test_exported_graph_computes_what_the_network_computes(network: torch.nn.Module, window_rows: int):
+def test_exported_graph_computes_what_the_network_computes(network: Network, window_rows: int, head: HeadKind):
     rows = sines()
-    scored = ResidualNetwork(network, fit_scaling(rows))
-    model = OnnxResidualModel(export(scored, window_rows=window_rows, sensors=3), window_rows, 3)
+    scored = ScoringGraph(network, fit_scaling(rows), head)
+    model = OnnxResidualModel(export(scored, window_rows=window_rows, sensors=3))
     batch = windows(rows, window_rows)
     for size in (1, 2, 77):
         parity = prove_parity(scored, model.residuals(batch[:size]), batch[:size])
@@ -117,8 +120,8 @@ def test_exported_graph_computes_what_the_network_computes(network: torch.nn.Mod
 
 def test_graph_keeps_the_digits_of_a_large_reading():
     rows = 1e7 + np.random.default_rng(0).normal(size=(200, 3)) * 0.01
-    scored = ResidualNetwork(lstm(), fit_scaling(rows))
-    model = OnnxResidualModel(export(scored, window_rows=5, sensors=3), 5, 3)
+    scored = ScoringGraph(lstm(), fit_scaling(rows), HeadKind.MAHALANOBIS)
+    model = OnnxResidualModel(export(scored, window_rows=5, sensors=3))
     batch = windows(rows, 5)
     moved = batch.copy()
     moved[:, -1] += 0.01
@@ -131,10 +134,10 @@ def test_graph_keeps_the_digits_of_a_large_reading():
 
 def test_graph_that_computes_something_else_is_not_let_through():
     rows = sines()
-    scored = ResidualNetwork(lstm(), fit_scaling(rows))
+    scored = ScoringGraph(lstm(), fit_scaling(rows), HeadKind.MAHALANOBIS)
     batch = windows(rows, 10)[:5]
     with torch.no_grad():
-        own = scored(torch.from_numpy(batch.copy())).numpy()
+        own = scored(torch.from_numpy(batch.copy()))[0].numpy()
     with pytest.raises(ParityFailed):
         prove_parity(scored, own + 1e-3, batch)
 

@@ -10,6 +10,8 @@ from itertools import pairwise
 import numpy as np
 from torch import Tensor, nn
 
+from services.anomaly.training.networks.contract import Reconstruction
+
 # The middle of the 10 to 30 % of the input that work for tables would leave 8 sensors with 1.6: the upper end is used.
 _LATENT_SHARE = 0.3
 # A layer that is narrower than this cannot bend a line into a curve worth having.
@@ -21,7 +23,7 @@ def auto_latent(sensors: int) -> int:
     return max(1, round(_LATENT_SHARE * sensors))
 
 
-class Autoencoder(nn.Module):
+class Autoencoder(Reconstruction):
     """Layers that narrow by a constant ratio to the bottleneck and widen again.
 
     Parameters
@@ -40,6 +42,9 @@ class Autoencoder(nn.Module):
         hidden = np.geomspace(first, max(latent, 1), hidden_layers + 1)[:-1].round().astype(int).tolist()
         self.encoder = _stack([sensors, *hidden, latent])
         self.decoder = _stack([latent, *reversed(hidden), sensors])
+
+    def latent(self, windows: Tensor) -> Tensor:
+        return self.encoder(windows[:, -1])  # type: ignore[no-any-return]
 
     def forward(self, windows: Tensor) -> Tensor:
         """Reconstruct `(b, 1, c)` standardised rows."""

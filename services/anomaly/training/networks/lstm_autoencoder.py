@@ -8,8 +8,10 @@ output is linear: standardised sensors are not confined to (0, 1).
 import torch
 from torch import Tensor, nn
 
+from services.anomaly.training.networks.contract import Reconstruction
 
-class LstmAutoencoder(nn.Module):
+
+class LstmAutoencoder(Reconstruction):
     """Encoder and decoder of equal depth and width.
 
     Parameters
@@ -31,7 +33,7 @@ class LstmAutoencoder(nn.Module):
         self.decoder = nn.LSTM(latent, hidden_units, layers, batch_first=True)
         self.output = nn.Linear(hidden_units, sensors)
 
-    def encode(self, windows: Tensor) -> Tensor:
+    def latent(self, windows: Tensor) -> Tensor:
         """`(b, latent)` of `(b, w, c)`: the last hidden state of the top layer, compressed."""
         _, (hidden, _) = self.encoder(windows)
         return self.to_latent(hidden[-1])  # type: ignore[no-any-return]
@@ -45,4 +47,4 @@ class LstmAutoencoder(nn.Module):
 
     def forward(self, windows: Tensor) -> Tensor:
         """Reconstruct `(b, w, c)` standardised windows."""
-        return self.decode(self.encode(windows), windows.shape[1])
+        return self.decode(self.latent(windows), windows.shape[1])
