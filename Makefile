@@ -63,12 +63,16 @@ bench: $(VENV)/.dev ## Benchmarks, each beside a floor or a peer measured in the
 # Each in an environment of its own: their pins clash with ours and with one another.
 PEERS := $(VENV)-peers
 .PHONY: bench-peers
-bench-peers: $(VENV)/.dev ## The twin beside MLServer and BentoML (installs both, about 1 GB)
+bench-peers: $(VENV)/.dev ## Twin and planner beside MLServer, BentoML, Timefold and OptaPlanner (installs them, about 1 GB)
 	@for peer in mlserver bentoml; do \
 	  test -d $(PEERS)/$$peer || $(PYTHON) -m venv $(PEERS)/$$peer; \
 	  $(PEERS)/$$peer/bin/python -m pip install --quiet --requirement benchmarks/peers/$$peer.txt; \
 	done
-	@FUTAGO_PEERS=$(PEERS) $(BIN)/python -m benchmarks twin_peers
+	@for peer in timefold==1.24.0b0 optapy==9.37.0b0; do \
+	  test -d $(PEERS)/$${peer%%=*} || \
+	  $(BIN)/python -m pip install --quiet --no-deps --target $(PEERS)/$${peer%%=*} $$peer; \
+	done
+	@FUTAGO_PEERS=$(PEERS) $(BIN)/python -m benchmarks twin_peers planner_peers
 
 # image name : extra : module
 IMAGES := gateway:gateway:services.gateway.app twin:twin:services.twin.app anomaly:anomaly:services.anomaly.app \
