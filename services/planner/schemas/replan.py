@@ -16,13 +16,15 @@ from services.planner.schemas.plan import PlanBody
 from services.planner.schemas.plans import PlanRequest
 from services.planner.schemas.problem import ProblemBody
 from services.planner.schemas.problem_parts import DeviceBody
-from services.planner.schemas.rules import ConditionBody, DisruptionBody, Weight
+from services.planner.schemas.rules import ConditionBody, DisruptionBody, EarliestStartBody, Weight
 from services.planner.schemas.solve import SolverBody, TerminationBody
 from shared.errors import Fault
 
 # A day moved costs as much as a day of return interval lost ten times over, unless the request says otherwise.
 _USUAL_DISRUPTION: Final = 10
 _USUAL_CONDITION: Final = 10
+# A day before today cannot be had: it outweighs what any other rule may ask of a day.
+_NEVER: Final = 10_000
 _LONGEST_SHIFT_DAYS: Final = 366
 _OF_DEVICE: Final = re.compile(r"(?:/problem)?/devices/(\d+)(/.*)?")
 
@@ -73,7 +75,9 @@ class ReplanRequest(Body):
 
     changes: ChangesBody = ChangesBody()
     pins: list[Name] = Field([], max_length=20_000, description="devices that stay where the plan has them")
-    pin_before: PlainDate | None = Field(None, description="devices that start before this day stay too: today, say")
+    pin_before: PlainDate | None = Field(
+        None, description="today, say: what starts before this day stays, and what is planned anew starts no earlier"
+    )
     disruption: DisruptionWeightBody = DisruptionWeightBody()
     solver: SolverBody | None = Field(None, description="that of the plan, if left out")
     termination: TerminationBody | None = Field(None, description="that of the plan, if left out")
@@ -161,7 +165,8 @@ class ReplanRequest(Body):
             raise ProblemInvalid(faults)
 
     def _rules(self, problem: ProblemBody) -> list[dict[str, Any]]:
-        rules = [rule for rule in problem.rules if not isinstance(rule, DisruptionBody)]
+        # Both are about the running plan: those of the one before it are over.
+        rules = [rule for rule in problem.rules if not isinstance(rule, DisruptionBody | EarliestStartBody)]
         made = [rule.model_dump(mode="json", by_alias=True) for rule in rules]
         last = problem.levels[-1]
         due = any(entry.condition_due is not None for entry in self.changes.due)
@@ -170,6 +175,9 @@ class ReplanRequest(Body):
         if self.disruption.weight:
             level, count = self.disruption.level or last, self.disruption.count.value
             made.append({"rule": "disruption", "level": level, "weight": str(self.disruption.weight), "count": count})
+        if self.pin_before is not None:
+            first, today = problem.levels[0], self.pin_before.isoformat()
+            made.append({"rule": "earliest_start", "level": first, "weight": _NEVER, "from": today})
         return made
 
 

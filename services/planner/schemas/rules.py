@@ -11,6 +11,7 @@ from services.planner.domain.constraints.busy_season import BusySeason, BusySeas
 from services.planner.domain.constraints.condition import Condition
 from services.planner.domain.constraints.daily_limit import DailyLimit
 from services.planner.domain.constraints.disruption import Disruption, DisruptionCount
+from services.planner.domain.constraints.earliest_start import EarliestStart
 from services.planner.domain.constraints.monthly_levelling import MonthlyLevelling
 from services.planner.domain.constraints.return_interval import ReturnInterval
 from services.planner.domain.constraints.return_limit import ReturnLimit
@@ -174,6 +175,17 @@ class DisruptionBody(AnyRuleBody):
         return Disruption(**self.scope(key), count=self.count)
 
 
+class EarliestStartBody(AnyRuleBody):
+    """No device begins before a day, unless it is pinned."""
+
+    rule: Literal["earliest_start"]
+    first: PlainDate = Field(alias="from")
+
+    def to_rule(self, key: str) -> Rule:
+        """Return the rule of the domain."""
+        return EarliestStart(**self.scope(key), first=self.first)
+
+
 RuleBody: TypeAlias = Annotated[
     DailyLimitBody
     | AreaExclusiveBody
@@ -183,6 +195,7 @@ RuleBody: TypeAlias = Annotated[
     | ReturnIntervalBody
     | MonthlyLevellingBody
     | ConditionBody
-    | DisruptionBody,
+    | DisruptionBody
+    | EarliestStartBody,
     Field(discriminator="rule"),
 ]

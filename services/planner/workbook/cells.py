@@ -92,6 +92,14 @@ def read_date(value: CellValue) -> str:
     raise CellFault(f"a date is expected here, such as 2017/9/15, not {_shown(value)}")
 
 
+def read_threshold(value: CellValue) -> int | str:
+    """Read what a rule measures by: a whole number, or a day."""
+    is_day = isinstance(value, date) or (
+        isinstance(value, str) and _DATE.fullmatch(unicodedata.normalize("NFKC", value))
+    )
+    return read_date(value) if is_day else read_number(value)
+
+
 def read_flag(value: CellValue) -> bool:
     """Read yes or no."""
     if isinstance(value, bool):

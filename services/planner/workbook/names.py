@@ -12,6 +12,7 @@ from services.planner.workbook.cells import (
     read_names,
     read_number,
     read_text,
+    read_threshold,
     read_weight,
 )
 from services.planner.workbook.words import (
@@ -199,7 +200,7 @@ RULE_SHEET: Final = Sheet(
         Column(
             "threshold",
             Label("しきい値", "threshold", ("閾値", "max", "days")),
-            read_number,
+            read_threshold,
             Label("台数または日数。空なら定義シートの値", "devices or days; that of the definitions, where empty"),
             12,
         ),

@@ -14,6 +14,7 @@ _THRESHOLDS: Final = {
     "return_limit": ("days", "return_limit"),
     "same_type_spacing": ("days", "spacing"),
     "return_interval": ("days", None),
+    "earliest_start": ("from", None),
 }
 # Level and weight by rule, of a workbook without a sheet of rules.
 _USUAL: Final[Mapping[str, tuple[str, int]]] = {

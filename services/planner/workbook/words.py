@@ -35,6 +35,7 @@ RULES: Final[Mapping[str, Label]] = {
     "monthly_levelling": Label("各月の作業平準化", "monthly_levelling", ("月別平準化", "平準化", "monthly leveling")),
     "condition": Label("状態による期限", "condition", ("状態期限",)),
     "disruption": Label("計画変更の抑制", "disruption", ("変更抑制",)),
+    "earliest_start": Label("最早開始日", "earliest_start", ("最早開始", "earliest start")),
 }
 RULE_HELP: Final[Mapping[str, Label]] = {
     "daily_limit": Label(
@@ -73,6 +74,10 @@ RULE_HELP: Final[Mapping[str, Label]] = {
     "disruption": Label(
         "検査開始日 (今の計画) から動かした日数。数え方が devices なら動かした台数。",
         "Each device with a start: days it is moved from there; 1 each, counted by `devices`.",
+    ),
+    "earliest_start": Label(
+        "固定されていない機器の開始日が、しきい値の日付より早い日数。",
+        "Each device that is not pinned: days the start is before the day in the threshold.",
     ),
 }
 LEVELS: Final[Mapping[str, tuple[str, ...]]] = {

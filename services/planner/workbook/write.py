@@ -9,6 +9,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 from services.planner.domain.constraints.busy_season import BusySeason, BusySeasonStarts
 from services.planner.domain.constraints.daily_limit import DailyLimit
 from services.planner.domain.constraints.disruption import Disruption
+from services.planner.domain.constraints.earliest_start import EarliestStart
 from services.planner.domain.constraints.return_interval import ReturnInterval
 from services.planner.domain.constraints.return_limit import ReturnLimit
 from services.planner.domain.constraints.same_type_spacing import SameTypeSpacing
@@ -148,7 +149,9 @@ def _rules(problem: Problem, language: Language) -> list[tuple[Shown, ...]]:
     return rows
 
 
-def _threshold(rule: Rule) -> int | None:
+def _threshold(rule: Rule) -> int | date | None:
+    if isinstance(rule, EarliestStart):
+        return rule.first
     if isinstance(rule, DailyLimit):
         return rule.max_devices
     return rule.days if isinstance(rule, ReturnLimit | ReturnInterval | SameTypeSpacing) else None

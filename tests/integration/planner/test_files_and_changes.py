@@ -237,6 +237,21 @@ async def test_what_began_before_today_stays_even_if_it_is_due_at_another_time(s
     }
 
 
+async def test_what_is_planned_anew_does_not_begin_before_today(site: Site, client: httpx.AsyncClient):
+    plan_id = await solved(site, client)
+    before = (await client.get(f"/plans/{plan_id}")).json()["assignments"]
+    last = max(before, key=lambda entry: entry["start"])
+    # Its limit is long passed: left to itself, it would begin on the first day of the horizon.
+    body: Body = {
+        "changes": {"due": [{"device": last["device"], "previous_end": "2015-01-01"}]},
+        "pin_before": last["start"],
+        "termination": {"steps": 20_000},
+    }
+    plan = await finish(site, client, await client.post(f"/plans/{plan_id}/replan", json=body))
+    placed = {entry["device"]: entry["start"] for entry in plan["assignments"]}
+    assert placed[last["device"]] >= last["start"]
+
+
 INSPECTION = {"device": "A1", "started": "2019-03-01", "finished": "2019-03-20", "findings": "seal worn"}
 
 

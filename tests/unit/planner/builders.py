@@ -23,6 +23,7 @@ RULE_NAMES = (
     "same_type_spacing",
     "monthly_levelling",
     "condition",
+    "earliest_start",
     "disruption",
 )
 
@@ -92,6 +93,25 @@ def random_plan(of: Problem, seed: int) -> Plan:
     return Plan(frozen_ints(starts), frozen_ints(areas))
 
 
+def random_fields(chance: random.Random, name: str, days: list[date]) -> Document:
+    """Fields of a rule, inside the horizon of `days`."""
+    fields: Document = {}
+    if name in ("return_limit", "return_interval"):
+        fields["days"] = chance.randint(300, 800)
+    if name == "same_type_spacing":
+        fields["days"] = chance.randint(0, 30)
+    if name in ("daily_limit", "busy_season"):
+        fields["max"] = chance.randint(0, 4)
+    if name == "busy_season":
+        fields["from"], fields["to"] = (day.isoformat() for day in sorted(chance.sample(days, 2)))
+        fields["count"] = chance.choice(["simultaneous", "starts"])
+    if name == "earliest_start":
+        fields["from"] = chance.choice(days).isoformat()
+    if name == "disruption":
+        fields["count"] = chance.choice(["days", "devices"])
+    return fields
+
+
 def random_document(seed: int, *, restricted: bool = False, longest_days: int = 100) -> Document:
     """A small problem with any rules, scopes, levels and weights."""
     chance = random.Random(seed)
@@ -115,18 +135,7 @@ def random_document(seed: int, *, restricted: bool = False, longest_days: int = 
 
     def some_rule() -> Document:
         name = chance.choice(RULE_NAMES)
-        fields: Document = {}
-        if name in ("return_limit", "return_interval"):
-            fields["days"] = chance.randint(300, 800)
-        if name == "same_type_spacing":
-            fields["days"] = chance.randint(0, 30)
-        if name in ("daily_limit", "busy_season"):
-            fields["max"] = chance.randint(0, 4)
-        if name == "busy_season":
-            fields["from"], fields["to"] = (day.isoformat() for day in sorted(chance.sample(days, 2)))
-            fields["count"] = chance.choice(["simultaneous", "starts"])
-        if name == "disruption":
-            fields["count"] = chance.choice(["days", "devices"])
+        fields = random_fields(chance, name, days)
         weight = chance.choice([0, 1, 7, 100, "0.5", "12.345"])
         level = chance.choice(["hard", "medium", "soft"])
         return {"rule": name, "level": level, "weight": weight, **fields, **scope()}

@@ -158,6 +158,18 @@ def test_condition_costs_calendar_days_past_the_due_date(start: str, expected: f
     assert points(due, plan(due, [start, "04-26"])) == expected
 
 
+@pytest.mark.parametrize(("start", "expected"), [("04-10", 0), ("04-09", -1), ("04-11", 0), ("04-05", -5)])
+def test_earliest_start_costs_calendar_days_before_it(start: str, expected: float):
+    of = problem(devices=devices("A"), rules=[rule("earliest_start", **{"from": "2019-04-10"})])
+    assert points(of, plan(of, [start])) == expected
+
+
+def test_pinned_device_may_have_begun_before_the_earliest_start():
+    pinned = devices("A", start="2019-04-05", pinned=True)
+    of = problem(devices=pinned, rules=[rule("earliest_start", **{"from": "2019-04-10"})])
+    assert points(of, plan(of, ["04-05"])) == 0
+
+
 @pytest.mark.parametrize(
     ("start", "count", "expected"),
     [
