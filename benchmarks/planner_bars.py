@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.planner_cases import made_problem
 from benchmarks.planner_runs import run, show, show_by_hand, stored_case, use_every_core
-from services.planner.library import SolveOptions, read_problem, warm_up
+from services.planner.library import SolvedPlan, SolveOptions, read_problem, score, warm_up
 
 SECONDS = float(os.environ.get("PLANNER_SECONDS", "60"))
 MADE = ((2000, 100), (5000, 250))
@@ -27,10 +27,22 @@ def main() -> None:
             show_by_hand(name, problem, by_hand)
             ran = run(problem, SolveOptions(), SECONDS)
             show(name, "portfolio, 2 threads", ran)
+            _show_rules(name, ran.solved)
             if name == "article":
                 reached_s = ran.first_s(at_least=TIMEFOLD_POINTS)
                 shown = "never" if reached_s is None else f"after {reached_s:.2f} s"
                 print(f"  {name:12s} {TIMEFOLD_POINTS} points, what Timefold has after 60 s, shown {shown}")
+
+
+def _show_rules(name: str, solved: SolvedPlan) -> None:
+    """Print where the points are lost: a plant looks at the busy season and the spacing first."""
+    explained = score(solved.problem, solved.plan).explanation
+    if explained is not None:
+        print(
+            f"  {name:12s} "
+            + ", ".join(f"{part.rule} {part.units / 10**solved.problem.decimals:g}" for part in explained.by_rule),
+            flush=True,
+        )
 
 
 def _cases() -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
