@@ -28,7 +28,7 @@ Planner = Annotated[Principal, require(Permission.PLAN)]
     "/plans",
     status_code=status.HTTP_202_ACCEPTED,
     responses=responses(*ORDER_ERRORS, *WORKBOOK_ERRORS),
-    openapi_extra=form_beside_json("solver", "termination", "use_inspections"),
+    openapi_extra=form_beside_json("solver", "termination", "start_plan", "use_inspections"),
 )
 async def order_plan(body: PlanRequest, orders: Orders) -> JobResponse:
     """Search for a plan, as a job; the plan has the job's id and can be looked at from the start."""

@@ -19,7 +19,7 @@ from services.planner.domain.problem import ProblemInvalid
 from services.planner.routes.ordering import ORDER_ERRORS, Orders
 from services.planner.routes.reach import check_reach
 from services.planner.schemas.faults import faults_of
-from services.planner.schemas.plan import ScoringBody
+from services.planner.schemas.plan import PlanBody, ScoringBody
 from services.planner.schemas.plans import PlanRequest
 from services.planner.schemas.solve import SolverBody, TerminationBody
 from services.planner.schemas.workbook import parse_workbook
@@ -32,6 +32,8 @@ from shared.principal import Permission, Principal
 
 _FILE: Final = {"type": "string", "format": "binary", "description": "the workbook, an .xlsx"}
 _OPTION: Final = {"type": "string", "description": "JSON, as in the body without a workbook"}
+# The search begins with the made plan in the workbook.
+_MADE: Final = "workbook"
 WORKBOOK_ERRORS: Final = (WorkbookInvalid, WorkbookUnreadable, WorkbookTooLarge)
 
 
@@ -68,13 +70,17 @@ async def order_plan_of_workbook(  # noqa: PLR0917 (FastAPI passes them by name)
     limiter: Annotated[CapacityLimiter, use(CapacityLimiter)],
     solver: Annotated[str, Form(max_length=10_000)] = "{}",
     termination: Annotated[str, Form(max_length=10_000)] = "{}",
+    start_plan: Annotated[str, Form(max_length=1_000_000)] = "null",
     use_inspections: Annotated[bool, Form()] = False,  # noqa: FBT002 (a field of the form)
 ) -> JobResponse:
     """Search for a plan of the problem in a workbook, as a job."""
     options = {"solver": _option("solver", solver), "termination": _option("termination", termination)}
+    begin = None if start_plan == _MADE else _option("start_plan", start_plan)
     content = await file.read(FILE_LIMIT_BYTES + 1)
     read = await to_thread.run_sync(parse_workbook, content, orders.holidays, limiter=limiter)
-    return await orders.take(PlanRequest(problem=read.body, use_inspections=use_inspections, **options))
+    begin = read.plan if start_plan == _MADE else begin
+    request = PlanRequest(problem=read.body, start_plan=begin, use_inspections=use_inspections, **options)
+    return await orders.take(request)
 
 
 @router.post(
@@ -107,6 +113,7 @@ async def score_plan_of_workbook(
 _OPTIONS: Final[dict[str, TypeAdapter[Any]]] = {
     "solver": TypeAdapter(SolverBody),
     "termination": TypeAdapter(TerminationBody),
+    "start_plan": TypeAdapter(PlanBody | None),
 }
 
 

@@ -1,6 +1,7 @@
 """Workbooks, files, comparisons, replanning and inspections, over HTTP."""
 
 import io
+import json
 from typing import Any
 
 import httpx
@@ -39,6 +40,15 @@ async def test_a_workbook_is_planned_and_its_result_can_be_handed_in_again(site:
     assert {row[1] for row in rows_of(result.content, "計画")[1:]} == {"A01", "A02"}
     scored = (await client.post("/score", files=form(result.content))).json()
     assert (scored["valid"], scored["score"]) == (True, plan["score"])
+    for begin in ("workbook", json.dumps({"assignments": plan["assignments"]})):
+        at_once = {"termination": '{"steps": 1}', "solver": '{"search": "late_acceptance"}', "start_plan": begin}
+        again = await finish(site, client, await client.post("/plans", files=form(result.content), data=at_once))
+        assert [entry["start"] for entry in again["assignments"]] == [entry["start"] for entry in plan["assignments"]]
+
+
+async def test_a_start_plan_beside_a_workbook_is_checked(client: httpx.AsyncClient):
+    answer = await client.post("/plans", files=form(book(JAPANESE)), data={"start_plan": '{"assignments": 3}'})
+    assert [fault["pointer"] for fault in answer.json()["errors"]] == ["/start_plan/assignments"]
 
 
 async def test_faults_of_a_workbook_name_sheet_row_and_column(client: httpx.AsyncClient):
