@@ -8,13 +8,14 @@ from contextlib import asynccontextmanager
 
 from anyio import CapacityLimiter, to_thread
 
+from services.planner.adapters.inspection_news import RedisInspectionNews
 from services.planner.adapters.public_holidays import PackagedHolidays
 from services.planner.adapters.solve_queue import QUEUE, JobSolveQueue
 from services.planner.adapters.sql_inspections import SqlInspections
 from services.planner.adapters.sql_plans import SqlPlans
 from services.planner.adapters.tables import HISTORY, SCRIPTS
 from services.planner.domain.calendar import HolidaySource
-from services.planner.domain.inspections import InspectionStore
+from services.planner.domain.inspections import InspectionNews, InspectionStore
 from services.planner.domain.plan_desk import PlanDesk
 from services.planner.routes import (
     comparisons,
@@ -35,7 +36,7 @@ from shared.http.metrics import ServiceMetrics
 from shared.http.server import run_service
 from shared.internal_token import IdentityVerifier
 from shared.jobs import JobQueue, JobStore, RqDelivery
-from shared.redis_client import blocking_client
+from shared.redis_client import async_client, blocking_client
 from shared.startup import readable_file, run_checks
 
 
@@ -55,7 +56,9 @@ def create_app(settings: PlannerSettings) -> ServiceApp:
             current_tables(engine, HISTORY, SCRIPTS),
         ]
     )
-    delivery = RqDelivery(blocking_client(settings.redis_url.get_secret_value()), QUEUE)
+    redis_url = settings.redis_url.get_secret_value()
+    delivery = RqDelivery(blocking_client(redis_url), QUEUE)
+    redis = async_client(redis_url)
     desk = PlanDesk(
         SqlPlans(engine),
         JobSolveQueue(JobQueue(engine, delivery, queue=QUEUE, clock=clock)),
@@ -70,6 +73,7 @@ def create_app(settings: PlannerSettings) -> ServiceApp:
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
         yield
+        await redis.aclose()
         engine.dispose()
 
     return build_app(
@@ -90,6 +94,7 @@ def create_app(settings: PlannerSettings) -> ServiceApp:
         objects=(
             (PlanDesk, desk),
             (InspectionStore, SqlInspections(engine)),
+            (InspectionNews, RedisInspectionNews(redis)),
             (HolidaySource, PackagedHolidays()),
             (Clock, clock),
             (CapacityLimiter, CapacityLimiter(settings.score_threads)),

@@ -79,3 +79,9 @@ class InspectionStore(Protocol):
     ) -> Mapping[tuple[str, str | None], date]:
         """Return the last day of the last inspection of each (device, asset) that ended before a day."""
         ...
+
+
+class InspectionNews(Protocol):
+    """Tells others of a finished inspection; never fails the one who recorded it."""
+
+    async def finished(self, inspection: Inspection) -> None: ...

@@ -5,7 +5,7 @@ from typing import Annotated
 from anyio import to_thread
 from fastapi import APIRouter, Query, status
 
-from services.planner.domain.inspections import InspectionDiffers, InspectionStore
+from services.planner.domain.inspections import InspectionDiffers, InspectionNews, InspectionStore
 from services.planner.routes.reach import check_reach, reachable
 from services.planner.schemas.inspections import InspectionBody, InspectionListBody, InspectionRequest
 from shared.clock import Clock
@@ -27,16 +27,21 @@ Store = Annotated[InspectionStore, use(InspectionStore)]
 async def record_inspection(
     body: InspectionRequest,
     store: Store,
+    news: Annotated[InspectionNews, use(InspectionNews)],
     clock: Annotated[Clock, use(Clock)],
     caller: Annotated[Principal, require(Permission.PLAN)],
 ) -> InspectionBody:
     """Record a finished inspection; told twice, it is one record.
 
-    A plan asked for with `use_inspections` begins with its last day as the device's previous end.
+    A plan asked for with `use_inspections` begins with its last day as the device's previous end, and the health of
+    its asset begins anew.
     """
     check_reach(caller, (body.asset,))
     inspection = body.to_inspection(recorded_by=caller.subject, recorded_at=clock.now())
-    return InspectionBody.of(await to_thread.run_sync(store.record, inspection))
+    kept = await to_thread.run_sync(store.record, inspection)
+    # Also of one that was known: the news of it may have been lost.
+    await news.finished(kept)
+    return InspectionBody.of(kept)
 
 
 @router.get("/inspections", responses=responses(NotAllowed, CursorInvalid))

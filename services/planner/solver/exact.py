@@ -8,12 +8,13 @@ from typing import Any, Final
 import numpy as np
 
 from services.planner.solver.construct import place_at
-from services.planner.solver.exact_model import ExactModel, Placing, covers_exactly, exact_model
+from services.planner.solver.exact_model import ExactModel, Place, Placing, areas_to_decide, exact_model
 from services.planner.solver.kernels import UNPLACED, State, empty_state
 from services.planner.solver.lane import Found
 from services.planner.solver.model import Model
+from services.planner.solver.moves import NOBODY
 
-# Devices times start days up to which a problem is tried as a whole.
+# Devices times start days times areas up to which a problem is tried as a whole.
 SMALL: Final = 3000
 # How often the end of the search is passed on to a solver that has not begun yet [s].
 STOP_INTERVAL_S: Final = 0.05
@@ -22,25 +23,26 @@ STOP_INTERVAL_S: Final = 0.05
 def is_small(model: Model) -> bool:
     """Whether a proof of the best plan may be within reach."""
     free = model.start_count[model.movable]
-    return covers_exactly(model) and 0 < int(free.sum()) <= SMALL
+    return 0 < int(free.sum()) * areas_to_decide(model) <= SMALL
 
 
 def prove(model: Model, best: Found, ended: Event) -> Found | None:
     """Find the best plan of all, level by level; `None` if the search ended before that was proven."""
     placing = Placing({int(device): (0, int(model.start_count[device])) for device in model.movable})
     exact = exact_model(model, _without(model, best, placing.ranges), placing)
-    for (device, day), decision in exact.starts.items():
-        exact.model.add_hint(decision, int(best.start[device] == day))
-    starts: dict[int, int] | None = None
+    for (device, day, area), decision in exact.places.items():
+        there = best.start[device] == day and area in (NOBODY, best.area[device])
+        exact.model.add_hint(decision, int(there))
+    places: list[Place] | None = None
     for cost in exact.cost:
         exact.model.minimize(cost)
         solver = _solver()
         with _stopped_by(ended, solver):
-            starts = None if ended.is_set() else _starts(exact, solver, proof=True)
-        if starts is None:
+            places = None if ended.is_set() else _places(exact, solver, proof=True)
+        if places is None:
             return None
         exact.model.add(cost <= round(solver.objective_value))
-    return None if starts is None else _moved(model, best, starts)
+    return None if places is None else _moved(model, best, places)
 
 
 @contextlib.contextmanager
@@ -71,8 +73,8 @@ def improve_part(model: Model, best: Found, placing: Placing, limit_s: float) ->
     exact.model.minimize(exact.cost[-1])
     solver = _solver()
     solver.parameters.max_time_in_seconds = limit_s
-    starts = _starts(exact, solver, proof=False)
-    return None if starts is None else _moved(model, best, starts)
+    places = _places(exact, solver, proof=False)
+    return None if places is None else _moved(model, best, places)
 
 
 def _solver() -> Any:
@@ -84,12 +86,12 @@ def _solver() -> Any:
     return solver
 
 
-def _starts(exact: ExactModel, solver: Any, *, proof: bool) -> dict[int, int] | None:
-    """Solve, and return the start day of each free device, if there are any (and if they are `proof` of the best)."""
+def _places(exact: ExactModel, solver: Any, *, proof: bool) -> list[Place] | None:
+    """Solve, and return the place of each free device, if there are any (and if they are `proof` of the best)."""
     status = solver.status_name(solver.solve(exact.model))
     if status != "OPTIMAL" and (proof or status != "FEASIBLE"):
         return None
-    return {device: day for (device, day), decision in exact.starts.items() if solver.boolean_value(decision)}
+    return [place for place, decision in exact.places.items() if solver.boolean_value(decision)]
 
 
 def _without(model: Model, found: Found, devices: Iterable[int]) -> State:
@@ -101,10 +103,13 @@ def _without(model: Model, found: Found, devices: Iterable[int]) -> State:
     return state
 
 
-def _moved(model: Model, found: Found, starts: dict[int, int]) -> Found:
-    start = found.start.copy()
-    start[list(starts)] = list(starts.values())
+def _moved(model: Model, found: Found, places: Iterable[Place]) -> Found:
+    starts, areas = found.start.copy(), found.area.copy()
+    for device, start, area in places:
+        starts[device] = start
+        if area != NOBODY:
+            areas[device] = area
     state = empty_state(model)
-    for device, (day, area) in enumerate(zip(start, found.area, strict=True)):
+    for device, (day, area) in enumerate(zip(starts, areas, strict=True)):
         place_at(model, state, device, int(day), int(area))
     return Found(np.array(state.start), np.array(state.area), tuple(int(part) for part in state.cost))

@@ -6,20 +6,25 @@ month or in a window of spacing never falls, so that the cheapest steps are take
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from services.planner.domain.arrays import IntArray
 from services.planner.solver.kernels import State
 from services.planner.solver.model import Model
+from services.planner.solver.moves import NOBODY
 
 
 @dataclass(frozen=True, slots=True)
 class Placing:
-    """What may be decided: a range of start days, the last one excluded, for each free device."""
+    """What may be decided: a range of start days, the last one excluded, for each free device; its area always is."""
 
     ranges: Mapping[int, tuple[int, int]]
+
+
+# Device, start day, and area; nobody's where any area does.
+Place: TypeAlias = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +32,13 @@ class ExactModel:
     """A model of CP-SAT; `cost` has the whole plan's cost of each level as a linear expression."""
 
     model: Any  # CpModel; the package is loaded when it is first needed
-    starts: dict[tuple[int, int], Any]  # (device, start day) -> decision
+    places: dict[Place, Any]  # what may be decided
     cost: list[Any]
 
 
-def covers_exactly(model: Model) -> bool:
-    """Whether such a model says all there is to decide: areas must be alike."""
-    return len(model.exclusive_weight) == 0
+def areas_to_decide(model: Model) -> int:
+    """Return between how many areas there is to decide at most; 1 where any area does."""
+    return max(1, int(model.eligible.sum(axis=1).max(initial=1))) if len(model.exclusive_weight) else 1
 
 
 def exact_model(model: Model, fixed: State, placing: Placing) -> ExactModel:
@@ -58,33 +63,42 @@ def exact_model(model: Model, fixed: State, placing: Placing) -> ExactModel:
         + cp_model.LinearExpr.weighted_sum([term[0] for term in entries], [t[1] for t in entries])
         for level, entries in enumerate(terms)
     ]
-    return ExactModel(writer.target, writer.starts, cost)
+    return ExactModel(writer.target, writer.places, cost)
 
 
 class _Writer:
     def __init__(self, target: Any, model: Model, fixed: State, placing: Placing) -> None:
         self.target = target
-        self.starts: dict[tuple[int, int], Any] = {}
+        self.places: dict[Place, Any] = {}
         self._model = model
         self._fixed = fixed
         self._by_type: dict[int, dict[int, list[Any]]] = {}
+        self._by_area: dict[tuple[int, int], dict[int, list[Any]]] = {}
         for device, (first, end) in placing.ranges.items():
             days = range(max(0, first), min(end, int(model.start_count[device])))
-            decisions = [target.new_bool_var("") for _ in days]
-            target.add_exactly_one(decisions)
-            by_day = self._by_type.setdefault(int(model.type_of[device]), {})
-            for day, decision in zip(days, decisions, strict=True):
-                self.starts[device, day] = decision
-                by_day.setdefault(day, []).append(decision)
+            areas = np.flatnonzero(model.eligible[device]).tolist() if len(model.exclusive_weight) else [NOBODY]
+            kind = int(model.type_of[device])
+            mine = {(device, day, area): target.new_bool_var("") for day in days for area in areas}
+            target.add_exactly_one(mine.values())
+            self.places |= mine
+            for (_, day, area), decision in mine.items():
+                self._by_type.setdefault(kind, {}).setdefault(day, []).append(decision)
+                self._by_area.setdefault((kind, area), {}).setdefault(day, []).append(decision)
 
     def terms(self) -> list[list[tuple[Any, int]]]:
         """Return what each level adds up: decisions and what they cost."""
         levels: list[list[tuple[Any, int]]] = [[] for _ in range(len(self._fixed.cost))]
-        for (device, day), decision in self.starts.items():
+        for (device, day, _), decision in self.places.items():
             for level, entries in enumerate(levels):
                 if own := int(self._model.own_cost[device, day, level]):
                     entries.append((decision, own))
-        for level, decision, cost in (*self._days(), *self._seasons(), *self._months(), *self._spacing()):
+        for level, decision, cost in (
+            *self._days(),
+            *self._areas(),
+            *self._seasons(),
+            *self._months(),
+            *self._spacing(),
+        ):
             if cost:
                 levels[level].append((decision, cost))
         return levels
@@ -95,14 +109,33 @@ class _Writer:
             present: dict[int, list[Any]] = {}
             for kind, by_day in self._by_type.items():
                 if capacity in model.capacity_of[model.capacity_first[kind] : model.capacity_first[kind + 1]]:
-                    length = self._length(kind)
-                    for day, decisions in by_day.items():
-                        for worked in range(day, day + length):
-                            present.setdefault(worked, []).extend(decisions)
+                    self._add_worked(present, kind, by_day)
             weight, level = int(model.capacity_weight[capacity]), int(model.capacity_level[capacity])
             for day, decisions in present.items():
                 room = int(model.capacity_limit[capacity, day] - self._fixed.use[capacity, day])
                 yield from ((level, above, weight) for above in self._above(decisions, room))
+
+    def _areas(self) -> Iterator[tuple[int, Any, int]]:
+        model = self._model
+        for exclusive in range(len(model.exclusive_weight)):
+            present: dict[tuple[int, int], list[Any]] = {}
+            for (kind, area), by_day in self._by_area.items():
+                if exclusive in model.exclusive_of[model.exclusive_first[kind] : model.exclusive_first[kind + 1]]:
+                    worked: dict[int, list[Any]] = {}
+                    self._add_worked(worked, kind, by_day)
+                    for day, decisions in worked.items():
+                        present.setdefault((area, day), []).extend(decisions)
+            weight, level = int(model.exclusive_weight[exclusive]), int(model.exclusive_level[exclusive])
+            for (area, day), decisions in present.items():
+                room = 1 - int(self._fixed.area_use[exclusive, area, day])
+                yield from ((level, above, weight) for above in self._above(decisions, room))
+
+    def _add_worked(self, present: dict[int, list[Any]], kind: int, by_day: Mapping[int, list[Any]]) -> None:
+        """Add to each working day the decisions by which a device of a type is in inspection on it."""
+        length = self._length(kind)
+        for day, decisions in by_day.items():
+            for worked in range(day, day + length):
+                present.setdefault(worked, []).extend(decisions)
 
     def _length(self, kind: int) -> int:
         return int(self._model.length[np.argmax(self._model.type_of == kind)])
@@ -150,7 +183,7 @@ class _Writer:
                         yield int(model.levelling_level[entry]), step, rise * int(model.levelling_weight[entry])
 
     def _devices(self, kind: int) -> Iterator[tuple[int, int]]:
-        seen = {device for device, _ in self.starts if self._model.type_of[device] == kind}
+        seen = {device for device, _, _ in self.places if self._model.type_of[device] == kind}
         yield from ((device, kind) for device in sorted(seen))
 
     def _spacing(self) -> Iterator[tuple[int, Any, int]]:

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 
 from services.planner.solver.exact import improve_part
-from services.planner.solver.exact_model import Placing, covers_exactly
+from services.planner.solver.exact_model import Placing, areas_to_decide
 from services.planner.solver.lane import Found, resumed
 from services.planner.solver.model import Model
 from services.planner.solver.moves import seed_random
@@ -25,6 +25,8 @@ MOVES_PER_ROUND: Final = 200
 # case and on 500 devices: such a part takes CP-SAT 0.05 to 0.3 s, and all devices of a type 0.5 to 2 s.
 PART_DAYS: Final = 20
 PART_DEVICES: Final = 20
+# Where areas differ, each multiplies what there is to decide: parts get smaller instead.
+PART_DECISIONS: Final = 2000
 LONGEST_PART_S: Final = 1.0
 
 
@@ -59,15 +61,16 @@ def polish_parts(model: Model, best: Found, *, seed: int, left_s: Callable[[], f
     left_s
         Tells how much time is left [s].
     """
-    if not covers_exactly(model) or not len(model.movable):
+    if not len(model.movable):
         return best
     random = np.random.default_rng(seed)
+    most = max(2, min(PART_DEVICES, PART_DECISIONS // (PART_DAYS * areas_to_decide(model))))
     last_start = int(model.start_count.max())
     while (limit_s := left_s()) > 0.0:
         first = int(random.integers(-PART_DAYS // 2, max(1, last_start - PART_DAYS // 2)))
         starts = best.start[model.movable]
         inside = model.movable[(starts >= first) & (starts < first + PART_DAYS)]
-        chosen = random.permutation(inside)[:PART_DEVICES]
+        chosen = random.permutation(inside)[:most]
         if len(chosen):
             placing = Placing({int(device): (first, first + PART_DAYS) for device in chosen})
             better = improve_part(model, best, placing, min(limit_s, LONGEST_PART_S))

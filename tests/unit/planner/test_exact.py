@@ -1,9 +1,11 @@
 """Exact solving: its costs are those of the search, its proofs hold, and its parts are never worse."""
 
 import time
+from itertools import product
 from threading import Event, Timer
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,7 +17,7 @@ from services.planner.library import SolveOptions, StopReason, Termination
 from services.planner.schemas.problem import parse_problem
 from services.planner.solver.begin import begin
 from services.planner.solver.exact import improve_part, is_small, prove
-from services.planner.solver.exact_model import Placing, covers_exactly, exact_model
+from services.planner.solver.exact_model import Placing, exact_model
 from services.planner.solver.finish import kept_for_exact_s, polish_parts
 from services.planner.solver.kernels import empty_state
 from services.planner.solver.lane import Found, resumed
@@ -24,7 +26,11 @@ from tests.unit.planner.builders import NoHolidays, problem, random_document, ra
 from tests.unit.planner.planted import planted_document
 from tests.unit.planner.test_solver import SMALL, best_of_all
 
-problems = st.builds(lambda seed: parse_problem(random_document(seed), NoHolidays()), st.integers(0, 10**6))
+problems = st.builds(
+    lambda seed, restricted: parse_problem(random_document(seed, restricted=restricted), NoHolidays()),
+    st.integers(0, 10**6),
+    st.booleans(),
+)
 
 
 def found_of(of: Problem, seed: int) -> tuple[Model, Found]:
@@ -43,10 +49,11 @@ def first_plan(of: Problem) -> tuple[Model, Found]:
 @given(of=problems, seed=st.integers(0, 1000))
 def test_a_settled_plan_costs_what_the_search_says(of: Problem, seed: int):
     model, found = found_of(of, seed)
-    if not covers_exactly(model):
-        return
     where = {device: (int(start), int(start) + 1) for device, start in enumerate(found.start)}
     exact = exact_model(model, empty_state(model), Placing(where))
+    for (device, _, area), decision in exact.places.items():
+        if area == found.area[device]:
+            exact.model.add(decision == 1)
     exact.model.minimize(sum(exact.cost))
     solver = cp_model.CpSolver()
     assert solver.solve(exact.model) == cp_model.OPTIMAL
@@ -57,14 +64,13 @@ def test_a_settled_plan_costs_what_the_search_says(of: Problem, seed: int):
 @given(of=problems, seed=st.integers(0, 1000))
 def test_a_part_solved_exactly_is_better_or_left_alone(of: Problem, seed: int):
     model, found = found_of(of, seed)
-    if not covers_exactly(model):
-        return
     better = improve_part(model, found, Placing({0: (0, int(model.start_count[0]))}), 5.0)
     costs = []
-    for day in range(int(model.start_count[0])):
-        start = found.start.copy()
-        start[0] = day
-        costs.append(tuple(int(part) for part in resumed(model, Found(start, found.area, ())).cost))
+    areas = np.flatnonzero(model.eligible[0]).tolist() if len(model.exclusive_weight) else [found.area[0]]
+    for day, area in product(range(int(model.start_count[0])), areas):
+        start, where = found.start.copy(), found.area.copy()
+        start[0], where[0] = day, area
+        costs.append(tuple(int(part) for part in resumed(model, Found(start, where, ())).cost))
     kept = [cost for cost in costs if all(new <= old for new, old in zip(cost[:-1], found.cost[:-1], strict=True))]
     lowest = min(cost[-1] for cost in kept)
     assert (better is None) == (lowest == found.cost[-1])
@@ -96,12 +102,21 @@ def test_a_proof_is_given_up_when_the_search_ends():
     assert prove(model, found, ended) is None
 
 
-def test_a_large_problem_and_one_whose_areas_differ_are_not_tried_as_a_whole():
+def test_a_large_problem_is_not_tried_as_a_whole():
     large = library.read_problem(planted_document(devices=36, areas=3, seed=1)["problem"])
-    areas = [{"id": "hall", "types": ["A"]}, {"id": "any"}]
-    differing = problem(areas=areas, rules=[rule("area_exclusive", level="hard"), rule("return_interval", days=2000)])
     assert not is_small(build_model(large))
-    assert not is_small(build_model(differing))
+
+
+def test_a_small_problem_whose_areas_differ_is_proven_to_be_solved():
+    areas = [{"id": "hall", "types": ["A"]}, {"id": "any"}]
+    rules = [rule("area_exclusive", level="hard"), rule("return_interval", days=2000)]
+    of = problem(areas=areas, rules=rules, start="2019-04-01", end="2019-04-12")
+    model, found = first_plan(of)
+    proven = prove(model, found, Event())
+    assert is_small(model)
+    assert proven is not None
+    assert proven.cost <= found.cost
+    assert library.solve(of, termination=Termination(seconds=30)).stopped_because is StopReason.OPTIMAL
 
 
 def test_parts_are_solved_until_the_time_is_over_and_leave_a_plan_no_worse():
