@@ -68,6 +68,15 @@ class DeadlineExceeded(AppError):
         super().__init__(f"no answer within {deadline_s:g} s", retry_after_s=1.0, deadline_s=deadline_s)
 
 
+class AddressUnusable(AppError):
+    """The path or the query holds a zero byte: nothing is called that, and no database keeps it in a text."""
+
+    kind, code = Kind.INVALID, "request.address_unusable"
+
+    def __init__(self) -> None:
+        super().__init__("the address holds a zero byte")
+
+
 class RequestContext:
     """Outermost: gives the request its id, writes one log line and one metric, answers 500 for a bug."""
 
@@ -96,6 +105,8 @@ class RequestContext:
 
         self._metrics.in_flight.inc()
         try:
+            if "\0" in scope["path"] or b"%00" in scope["query_string"]:
+                raise AddressUnusable
             await self._app(scope, receive, send_with_id)
         except AppError as error:
             if status:

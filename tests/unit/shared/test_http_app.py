@@ -130,6 +130,14 @@ async def test_an_unsafe_request_id_is_replaced(client: httpx.AsyncClient, offer
     assert len(answer.headers["x-request-id"]) == 32
 
 
+@pytest.mark.parametrize("address", ["/echo/a%00b", "/greeting?limit=%00"])
+async def test_an_address_with_a_zero_byte_is_refused_before_any_database_sees_it(
+    client: httpx.AsyncClient, address: str
+):
+    answer = await client.post(address, json={"value": 1.5})
+    assert (answer.status_code, answer.json()["code"]) == (422, "request.address_unusable")
+
+
 async def test_a_named_error_becomes_a_problem_with_its_facts(client: httpx.AsyncClient):
     answer = await client.get("/empty", headers={"X-Request-ID": "r1"})
     assert answer.status_code == 503
