@@ -105,8 +105,7 @@ class RequestContext:
 
         self._metrics.in_flight.inc()
         try:
-            if "\0" in scope["path"] or b"%00" in scope["query_string"]:
-                raise AddressUnusable
+            _check_address(scope)
             await self._app(scope, receive, send_with_id)
         except AppError as error:
             if status:
@@ -130,6 +129,11 @@ class RequestContext:
             self._log.add(
                 request_id=request_id, method=method, path=scope["path"], status=status, duration_s=duration_s
             )
+
+
+def _check_address(scope: Scope) -> None:
+    if "\0" in scope["path"] or b"%00" in scope["query_string"]:
+        raise AddressUnusable
 
 
 class BodyLimit:
