@@ -14,7 +14,9 @@ NAMES = (
     "twin_drift",
     "ccpp_intervals",
     "sqlite_writers",
-    "anomaly_skab",
+    "anomaly",
+    "anomaly_serving",
+    "anomaly_streams",
     "planner_search",
     "planner_bars",
 )

@@ -10,6 +10,7 @@ References
 import csv
 import gzip
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,8 @@ import numpy as np
 from services.anomaly.domain.arrays import Floats, Labels
 
 _TRAIN_ROWS = 400
-_NO_SENSORS = {"datetime", "anomaly", "changepoint"}
+_MARKS = ("anomaly", "changepoint")
+_NO_SENSORS = {"datetime", *_MARKS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +36,18 @@ class Run:
         `(n, 8)` readings after them.
     truth
         `(n,)`; 1 where the pump was disturbed.
+    changed
+        `(n,)`; 1 where a disturbance began, was complete, began to end, or ended.
+    times_s
+        `(n,)` [s since the first row of the file].
     """
 
     name: str
     training: Floats
     judged: Floats
     truth: Labels
+    changed: Labels
+    times_s: Floats
 
 
 def read_runs(data: Path) -> tuple[Run, ...]:
@@ -56,5 +64,8 @@ def _read_run(path: Path, name: str) -> Run | None:
         return None
     sensors = [column for column in table[0] if column not in _NO_SENSORS]
     rows = np.array([[float(row[sensor]) for sensor in sensors] for row in table])
-    truth = np.array([float(row["anomaly"]) for row in table]).astype(np.int8)
-    return Run(name, rows[:_TRAIN_ROWS], rows[_TRAIN_ROWS:], truth[_TRAIN_ROWS:])
+    truth, changed = (np.array([float(row[mark]) for row in table]).astype(np.int8) for mark in _MARKS)
+    times = [datetime.fromisoformat(row["datetime"]) for row in table]
+    times_s = np.array([(time - times[0]).total_seconds() for time in times])
+    later = slice(_TRAIN_ROWS, None)
+    return Run(name, rows[:_TRAIN_ROWS], rows[later], truth[later], changed[later], times_s[later])

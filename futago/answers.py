@@ -62,3 +62,46 @@ class DetectorScore(TypedDict):
     threshold: float
     episodes: list[dict[str, Any]]
     contributions: list[dict[str, Any]]
+
+
+class Upload(TypedDict):
+    """A file that was read and kept: how many readings are missing, and the times of its first and last row."""
+
+    upload_id: str
+    rows: int
+    columns: list[str]
+    missing: int
+    period: list[str] | None
+    image_shape: list[int] | None
+
+
+class HealthTrend(TypedDict):
+    """Points of health a day, negative where it becomes worse, with the interval of this confidence."""
+
+    per_day: float
+    lower: float
+    upper: float
+    confidence: float
+    significant: bool
+
+
+class ConditionDue(TypedDict):
+    """The day health reaches the limit if its trend goes on; `latest` is `None` beyond the horizon."""
+
+    date: str
+    earliest: str
+    latest: str | None
+
+
+class AssetHealth(TypedDict):
+    """The health of an asset; `None` where nothing was scored since its last inspection."""
+
+    asset: str
+    health: float | None
+    trend: HealthTrend | None
+    condition_due: ConditionDue | None
+    limit: float
+    since: str | None
+    age_s: float | None
+    detectors: list[dict[str, Any]]
+    basis: dict[str, Any]

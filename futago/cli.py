@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from futago.commands import models, package, plan, trust, twin
+from futago.commands import evaluate, models, package, plan, train_detector, trust, twin
 from futago.commands.options import DEFAULT_HOME, HomeOption
 from futago.demo.errors import DemoError
 from futago.errors import FutagoError
@@ -29,9 +29,11 @@ PortOption = Annotated[
     int, typer.Option("--port", envvar="FUTAGO_PORT", min=1, max=65535, help="Port the gateway listens on.")
 ]
 
+app.add_typer(evaluate.app)
 app.add_typer(models.app)
 app.add_typer(package.app)
 app.add_typer(plan.app)
+app.add_typer(train_detector.app)
 app.add_typer(trust.app, name="trust")
 app.add_typer(twin.app)
 

@@ -1,16 +1,15 @@
 """The suite from Python: log in, predict, detect, plan."""
 
 import time
-import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from ipaddress import ip_address
 from pathlib import Path
 from types import TracebackType
-from typing import Self, cast
+from typing import Self
 
 import httpx
 
-from futago.answers import DetectorScore
+from futago.anomaly_calls import AnomalyCalls
 from futago.connection import PAGE_LIMIT, Connection, path_part
 from futago.credentials import Credentials
 from futago.errors import InvalidInput
@@ -23,7 +22,7 @@ from futago.wire import JsonObject
 from shared.clock import SystemClock
 
 
-class Client(TwinCalls, ExperimentCalls, PlannerCalls):
+class Client(TwinCalls, ExperimentCalls, AnomalyCalls, PlannerCalls):
     """One caller's view of the suite, through its gateway.
 
     Nothing is sent before the first call; tokens are fetched and renewed as needed. Calls that do no harm when they
@@ -112,79 +111,6 @@ class Client(TwinCalls, ExperimentCalls, PlannerCalls):
     def me(self) -> JsonObject:
         """Who the suite takes the caller for: user, role, scopes."""
         return self._api.get("/api/v1/auth/me")
-
-    # --- anomaly ---
-
-    def detectors(self) -> list[JsonObject]:
-        """The cards of all detectors."""
-        return self._api.items("/api/v1/anomaly/detectors")
-
-    def detector(self, name: str) -> JsonObject:
-        """The card of one detector: kind, columns, threshold and where it comes from, metrics."""
-        return self._api.get(f"/api/v1/anomaly/detectors/{path_part(name)}")
-
-    def train_detector(
-        self,
-        name: str,
-        kind: str,
-        columns: Sequence[str],
-        rows: object,
-        *,
-        options: Mapping[str, object] | None = None,
-        threshold: Mapping[str, object] | None = None,
-        units: Mapping[str, str] | None = None,
-        idempotency_key: str | None = None,
-    ) -> Job:
-        """Train a detector on rows of normal operation; follow the job with `wait`.
-
-        Parameters
-        ----------
-        kind
-            Such as `mahalanobis` or `lstm_autoencoder`.
-        rows
-            `(n, f)` array or nested lists, one column for each name in `columns`, oldest row first.
-        threshold
-            How the alarm limit is set, such as `{"method": "percentile", "q": 99}`; left out, the suite's way.
-        units
-            Unit by column, for the detector's card.
-        """
-        training: JsonObject = {"columns": columns, "rows": rows} | ({"units": units} if units else {})
-        body: JsonObject = {"name": name, "kind": kind, "training": training}
-        optional = {"options": options, "threshold": threshold}
-        body |= {field: value for field, value in optional.items() if value is not None}
-        # Made here when the caller has none, so that a repeated post after a lost answer cannot start a second job.
-        key = idempotency_key or uuid.uuid4().hex
-        return Job.of(self._api.submit("/api/v1/anomaly/detectors", body, idempotency_key=key))
-
-    def score(
-        self,
-        name: str,
-        columns: Sequence[str],
-        rows: object,
-        timestamps: Sequence[object] | None = None,
-        asset: str | None = None,
-        *,
-        context: object | None = None,
-    ) -> DetectorScore:
-        """Score rows with a detector; runs of anomalous rows also raise an alert.
-
-        Parameters
-        ----------
-        rows
-            `(n, f)` array or nested lists, oldest row first.
-        timestamps
-            `n` aware times or RFC 3339 texts.
-        asset
-            Where the rows come from, for the alert.
-        context
-            `(m, f)` rows just before, looked back on and not scored; without them the first rows, as many as the
-            detector looks back, have no score.
-        """
-        optional = {"timestamps": timestamps, "context": context}
-        body: JsonObject = {"columns": columns, "rows": rows}
-        body |= {field: value for field, value in optional.items() if value is not None}
-        path = f"/api/v1/anomaly/detectors/{path_part(name)}/score"
-        return cast("DetectorScore", self._api.ask(path, body, {"asset": asset}))
 
     # --- jobs and alerts ---
 

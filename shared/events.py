@@ -15,10 +15,12 @@ from redis.exceptions import RedisError, ResponseError
 
 from shared.contracts.alert import Alert
 from shared.contracts.fields import PayloadInvalid, parse
+from shared.contracts.inspection import FinishedInspection
 from shared.errors import JSON, AppError, Kind
 from shared.log import get_logger
 
 ALERTS = "futago:events:alerts"
+INSPECTIONS = "futago:events:inspections"
 STREAM_LENGTH = 10_000
 
 # Redis waits this long for the next event; less than the timeout of the client.
@@ -28,7 +30,7 @@ BATCH = 64
 RECLAIM_AFTER_S = 30.0
 BACK_OFF_MIN_S = 0.2
 BACK_OFF_MAX_S = 10.0
-_PAYLOAD = b"payload"
+PAYLOAD = b"payload"
 
 # Its id, and its fields; `None` where the stream was cut before a consumer came back to it.
 Event = tuple[bytes, dict[bytes, bytes] | None]
@@ -55,16 +57,25 @@ async def publish(redis: Redis, stream: str, payload: Mapping[str, JSON]) -> Non
     EventsUnavailable
         If Redis does not answer. Whether the caller fails or goes on without is the caller's to say.
     """
-    text = json.dumps(payload, allow_nan=False, separators=(",", ":"))
     try:
-        await redis.xadd(stream, {_PAYLOAD: text}, maxlen=STREAM_LENGTH, approximate=True)
+        await redis.xadd(stream, {PAYLOAD: event_text(payload)}, maxlen=STREAM_LENGTH, approximate=True)
     except RedisError as error:
         raise EventsUnavailable from error
+
+
+def event_text(payload: Mapping[str, JSON]) -> str:
+    """What stands in the field `PAYLOAD` of an event, for a script that appends it together with something else."""
+    return json.dumps(payload, allow_nan=False, separators=(",", ":"))
 
 
 async def publish_alert(redis: Redis, alert: Alert) -> None:
     """Send an alert to whoever keeps the list; errors as for `publish`."""
     await publish(redis, ALERTS, alert.to_json())
+
+
+async def publish_inspection(redis: Redis, inspection: FinishedInspection) -> None:
+    """Tell whoever judges the asset's condition; errors as for `publish`."""
+    await publish(redis, INSPECTIONS, inspection.to_json())
 
 
 class EventConsumer:
@@ -102,6 +113,8 @@ class EventConsumer:
                 await self._handle_unfinished()
                 while True:
                     await self._reclaim()
+                    # Before the long wait as well: a process that ends at once would otherwise sit it out.
+                    _end_if_cancelled()
                     await self._handle_new()
                     _end_if_cancelled()
                     back_off_s = BACK_OFF_MIN_S
@@ -156,7 +169,7 @@ class EventConsumer:
         back_off_s = BACK_OFF_MIN_S
         while True:
             try:
-                await self._handle(parse(fields.get(_PAYLOAD, b"")))
+                await self._handle(parse(fields.get(PAYLOAD, b"")))
             except AppError as error:
                 if error.kind is not Kind.UNAVAILABLE:
                     await self._reject(event_id, fields, error)

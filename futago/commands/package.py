@@ -10,6 +10,7 @@ import typer
 
 from futago.commands.card_text import card_text
 from futago.commands.descriptions import fitted_features, read_features, read_units
+from futago.commands.detector_card_text import detector_card_text
 from futago.commands.options import DEFAULT_HOME, HomeOption, JsonOption, KeyOption, UrlOption, connect
 from futago.commands.user_code import load_object
 from futago.launcher import settings
@@ -196,10 +197,18 @@ def package(
 
 @app.command()
 def card(bundle: BundleArgument, home: HomeOption = DEFAULT_HOME, *, as_json: JsonOption = False) -> None:
-    """Show what a bundle's model takes and predicts, how it was trained and how good it is."""
+    """Show what a bundle's model takes and predicts, how it was trained and how good it is; or what a detector is."""
     from services.twin import library  # noqa: PLC0415 (as above)
+    from shared.onnx.bundle import open_bundle  # noqa: PLC0415
+    from shared.onnx.manifest import BundleKind  # noqa: PLC0415
+    from shared.onnx.settings import KeySettings  # noqa: PLC0415
 
     settings.sign_with(home.absolute())
+    manifest = open_bundle(bundle, KeySettings().trust()).manifest
+    if manifest.kind is BundleKind.DETECTOR:
+        told = {"name": manifest.name, "version": manifest.version, "created_at": manifest.created_at, **manifest.card}
+        typer.echo(json.dumps(told, indent=1, ensure_ascii=False) if as_json else detector_card_text(manifest))
+        return
     found = library.Twin.load(bundle).card
     typer.echo(json.dumps(found, indent=1, ensure_ascii=False) if as_json else card_text(found))
 

@@ -1,36 +1,58 @@
 """The anomaly service's process: where its parts meet. `python -m services.anomaly.app [--config FILE]`."""
 
+import socket
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from anyio import to_thread
 
 from services.anomaly.adapters.detector_store import DetectorStore
+from services.anomaly.adapters.image_archive import read_image_archive
+from services.anomaly.adapters.live_recorder import LiveRecorder
+from services.anomaly.adapters.parquet_table import read_parquet_table
 from services.anomaly.adapters.redis_alerts import RedisAlerts
+from services.anomaly.adapters.redis_live import RedisDrift
+from services.anomaly.adapters.redis_windows import RedisWindows
 from services.anomaly.adapters.score_metrics import ScoreMetrics
+from services.anomaly.adapters.score_queue import JobScoreQueue
 from services.anomaly.adapters.sql_catalogue import SqlCatalogue
+from services.anomaly.adapters.sql_health import SqlHealth
+from services.anomaly.adapters.sql_live import SqlLiveCounts
+from services.anomaly.adapters.sql_scores import SqlScores
 from services.anomaly.adapters.table_store import SqlTableStore
 from services.anomaly.adapters.tables import HISTORY, SCRIPTS
 from services.anomaly.adapters.training_queue import QUEUE, JobTrainingQueue
 from services.anomaly.domain.catalogue import Catalogue
 from services.anomaly.domain.csv_table import TableLimits
+from services.anomaly.domain.drift import DriftDesk
+from services.anomaly.domain.health import HealthDesk, HealthRules
+from services.anomaly.domain.health_history import HealthRecorder
+from services.anomaly.domain.inspections import InspectionReset
+from services.anomaly.domain.live_counts import LiveCounts
+from services.anomaly.domain.reporting import ReportDesk
+from services.anomaly.domain.retraining import RetrainingDesk
+from services.anomaly.domain.score_jobs import ScoreDoor, ScoreShelf
 from services.anomaly.domain.scoring import CallLimits, ScoringDesk
+from services.anomaly.domain.streaming import StreamDesk, StreamRules
 from services.anomaly.domain.threshold_desk import ThresholdDesk
 from services.anomaly.domain.training_requests import TrainingDesk
-from services.anomaly.domain.uploads import UploadDesk
+from services.anomaly.domain.uploads import FileFormat, UploadDesk, read_csv_file
 from services.anomaly.domain.workbench import Workbench
-from services.anomaly.routes import detectors, scores, uploads
+from services.anomaly.routes import detectors, drift, health, reports, retraining, scores, streams, uploads
 from services.anomaly.settings import AnomalySettings
-from shared.clock import SystemClock
+from shared.background import running
+from shared.clock import Clock, SystemClock
 from shared.database import current_tables, open_engine, ping
+from shared.errors import AppError
+from shared.events import BLOCK_S, INSPECTIONS, EventConsumer
 from shared.http.app import ServiceApp, build_app
 from shared.http.metrics import ServiceMetrics
 from shared.http.server import run_service
 from shared.internal_token import IdentityVerifier
 from shared.jobs import JobQueue, RqDelivery
 from shared.onnx.signing import TrustStore
-from shared.redis_client import async_client, blocking_client
+from shared.redis_client import async_client, async_waiting_client, blocking_client
 from shared.startup import readable_file, run_checks, writable_folder
 from shared.store import Store
 
@@ -68,13 +90,60 @@ def create_app(settings: AnomalySettings) -> ServiceApp:
     # Apart: a large file is read for half a minute, and scores must not wait for that.
     reading_pool = ThreadPoolExecutor(1, thread_name_prefix="upload")
     reading_bench = Workbench(reading_pool, places=settings.upload_places)
-    queue = JobTrainingQueue(
-        JobQueue(engine, RqDelivery(blocking_client(redis_url), QUEUE), queue=QUEUE, clock=clock),
-        time_limit_s=settings.training_limit_s,
-    )
+    jobs = JobQueue(engine, RqDelivery(blocking_client(redis_url), QUEUE), queue=QUEUE, clock=clock)
+    queue = JobTrainingQueue(jobs, time_limit_s=settings.training_limit_s)
     limits = TableLimits(settings.upload_limit_rows, settings.upload_limit_columns, settings.upload_limit_values)
+    trainings = TrainingDesk(tables, queue, workbench)
+    readers = {
+        FileFormat.CSV: read_csv_file,
+        FileFormat.PARQUET: read_parquet_table,
+        FileFormat.IMAGES: read_image_archive,
+    }
     call_limits = CallLimits(settings.score_limit_rows, settings.score_limit_values)
-    scoring = ScoringDesk(catalogue, workbench, alerts, score_metrics, clock=clock, limits=call_limits)
+    hours = SqlHealth(engine)
+    recorder = HealthRecorder(hours, clock=clock, interval_s=settings.health_interval_s)
+    live_counts = SqlLiveCounts(engine)
+    drift_counts = RedisDrift(
+        RedisWindows(redis, space="drift", keep_s=settings.stream_keep_s), window_rows=settings.drift_window_rows
+    )
+    live_recorder = LiveRecorder(
+        live_counts,
+        drift_counts,
+        alerts,
+        clock=clock,
+        metrics=metrics.registry,
+        interval_s=settings.live_interval_s,
+    )
+    score_metrics.watch_health(lambda: recorder.lost_rows)
+    watches = (recorder, live_recorder)
+    scoring = ScoringDesk(catalogue, workbench, alerts, score_metrics, clock=clock, limits=call_limits, watches=watches)
+    door = ScoreDoor(
+        scoring,
+        catalogue,
+        tables,
+        JobScoreQueue(jobs, time_limit_s=settings.training_limit_s),
+        workbench,
+        call_limits=call_limits,
+        job_limits=limits,
+    )
+    waiting_redis = async_waiting_client(redis_url, wait_s=BLOCK_S)
+    inspections = EventConsumer(
+        waiting_redis,
+        INSPECTIONS,
+        group="anomaly",
+        consumer=f"{socket.gethostname()}-{settings.port}",
+        handle=InspectionReset(hours).handle,
+    )
+    streaming = StreamDesk(
+        catalogue,
+        workbench,
+        RedisWindows(redis, space="stream", keep_s=settings.stream_keep_s),
+        score_metrics,
+        clock=clock,
+        limits=call_limits,
+        rules=StreamRules(settings.stream_off_delay_rows, settings.stream_limit_values, settings.stream_ahead_limit_s),
+        watches=watches,
+    )
     thresholds = ThresholdDesk(catalogue, workbench, clock=clock, limits=call_limits)
 
     async def database_answers() -> None:
@@ -82,9 +151,14 @@ def create_app(settings: AnomalySettings) -> ServiceApp:
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
-        yield
+        async with running({"health": recorder.run, "live": live_recorder.run, "inspections": inspections.run}):
+            yield
+        await live_recorder.flush()
         await alerts.drain()
-        await redis.aclose()
+        with suppress(AppError):
+            await recorder.flush()
+        for client in (redis, waiting_redis):
+            await client.aclose()
         for threads in (pool, reading_pool):
             threads.shutdown(wait=False, cancel_futures=True)
         engine.dispose()
@@ -92,13 +166,30 @@ def create_app(settings: AnomalySettings) -> ServiceApp:
     return build_app(
         settings=settings,
         title="Futago anomaly detection",
-        routers=(detectors.router, scores.router, uploads.router),
+        routers=(
+            detectors.router,
+            retraining.router,
+            scores.router,
+            streams.router,
+            drift.router,
+            uploads.router,
+            health.router,
+            reports.router,
+        ),
         objects=(
             (Catalogue, catalogue),
-            (TrainingDesk, TrainingDesk(tables, queue, workbench)),
+            (Clock, clock),
+            (TrainingDesk, trainings),
+            (RetrainingDesk, RetrainingDesk(catalogue, trainings, workbench)),
             (ThresholdDesk, thresholds),
-            (ScoringDesk, scoring),
-            (UploadDesk, UploadDesk(tables, reading_bench, limits, clock)),
+            (ScoreDoor, door),
+            (ScoreShelf, SqlScores(engine, store, cache_dir=settings.cache_dir)),
+            (HealthDesk, HealthDesk(hours, recorder, clock=clock, rules=HealthRules(limit=settings.health_limit))),
+            (ReportDesk, ReportDesk(catalogue)),
+            (StreamDesk, streaming),
+            (DriftDesk, DriftDesk(catalogue, workbench, drift_counts)),
+            (LiveCounts, live_counts),
+            (UploadDesk, UploadDesk(tables, readers, reading_bench, limits, clock)),
         ),
         identity=IdentityVerifier([settings.identity_key_file.read_bytes()], audience=settings.service, clock=clock),
         metrics=metrics,

@@ -20,12 +20,30 @@ class AnomalySettings(BehindGateway, KeepsBundles, ServiceSettings):
     score_limit_values: int = Field(
         200_000, gt=0, description="most values of one call, rows by columns: reading them holds up other callers"
     )
+    stream_keep_s: float = Field(
+        7 * 86_400.0, gt=0, le=1e9, description="a stream that brings no rows for so long is forgotten"
+    )
+    stream_limit_values: int = Field(
+        500_000, gt=0, description="most readings that one stream may have to look back on, rows by columns"
+    )
+    stream_ahead_limit_s: float = Field(
+        86_400.0, ge=0, le=1e9, description="rows of a stream from further in the future are refused"
+    )
+    stream_off_delay_rows: int = Field(
+        30, gt=0, description="normal rows that end a stream's alarm; more where its score looks back further"
+    )
+    live_interval_s: float = Field(1.0, gt=0, le=600, description="between two storings of live counts and drift")
+    drift_window_rows: int = Field(20_000, ge=100, description="newest rows that drift compares with training rows")
     loaded_limit: int = Field(64, gt=0, description="detectors that stay in memory")
     upload_places: int = Field(8, gt=0, description="uploads that may be read or wait for it; further ones get a 503")
     upload_limit_rows: int = Field(1_000_000, gt=0, description="most rows of an uploaded file")
     upload_limit_columns: int = Field(1024, gt=0, le=4096, description="most columns of an uploaded file")
     upload_limit_values: int = Field(20_000_000, gt=0, description="most values of an uploaded file, rows by columns")
-    training_limit_s: float = Field(3600.0, gt=0, description="longest run of one training; then it is stopped")
+    health_limit: float = Field(40.0, gt=0, lt=100, description="health below which an inspection is due")
+    health_interval_s: float = Field(5.0, gt=0, le=600, description="between two writings of what health is made of")
+    training_limit_s: float = Field(
+        3600.0, gt=0, description="longest run of one training or score job; then it is stopped"
+    )
 
 
 class AnomalyWorkerSettings(KeepsBundles, ServiceSettings):

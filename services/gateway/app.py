@@ -15,7 +15,6 @@ from starlette.types import ASGIApp
 from services.gateway.adapters.access_tokens import AccessTokens
 from services.gateway.adapters.alert_notifier import AlertNotifier
 from services.gateway.adapters.audit_queue import AuditQueue
-from services.gateway.adapters.background import running
 from services.gateway.adapters.documentation_assets import documentation_assets
 from services.gateway.adapters.forwarder import Forwarder, open_transport
 from services.gateway.adapters.job_book import StoredJobs
@@ -55,6 +54,7 @@ from services.gateway.domain.upstreams import Upstream, upstreams
 from services.gateway.routes import alerts, audit, documentation, jobs, keys, keyset, sessions, users
 from services.gateway.routes.door import Door, Observers, ProxyRules
 from services.gateway.settings import GatewaySettings
+from shared.background import running
 from shared.clock import Clock, SystemClock
 from shared.contracts.alert import Alert, Severity
 from shared.database import current_tables, open_engine

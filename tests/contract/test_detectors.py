@@ -8,6 +8,7 @@ import pytest
 from services.anomaly.domain.blocks import TooFewRows
 from services.anomaly.domain.options.kinds import DetectorKind
 from services.anomaly.domain.rows import RowsRefused
+from services.anomaly.domain.usability import Reason
 from services.anomaly.library import Detector
 from shared.errors import JSON
 from shared.onnx.signing import SigningKey, TrustStore
@@ -17,25 +18,42 @@ QUICK: dict[str, dict[str, JSON]] = {
     "mahalanobis": {"smoothing_rows": 5},
     "pca": {"smoothing_rows": 5},
     "autoencoder": {"smoothing_rows": 5, "epochs": 10},
+    "sparse_autoencoder": {"smoothing_rows": 5, "epochs": 10},
+    "denoising_autoencoder": {"smoothing_rows": 5, "epochs": 10},
+    "vae": {"smoothing_rows": 5, "epochs": 10},
     "lstm_autoencoder": {"smoothing_rows": 5, "window_rows": 8, "hidden_units": 12, "latent": 6, "epochs": 3},
+    "conv_autoencoder": {"smoothing_rows": 5, "window_rows": 8, "filters": 8, "epochs": 5},
+    "transformer": {"smoothing_rows": 5, "window_rows": 8, "head_width": 8, "heads": 2, "layers": 1, "epochs": 5},
+    "usad": {"smoothing_rows": 5, "window_rows": 8, "epochs": 5},
+    "lstm_vae": {"smoothing_rows": 5, "window_rows": 8, "hidden_units": 12, "layers": 1, "epochs": 5},
+    "omni_anomaly": {"smoothing_rows": 5, "window_rows": 8, "hidden_units": 12, "epochs": 5},
+    "cnn_forecaster": {"smoothing_rows": 5, "window_rows": 8, "filters": 8, "epochs": 5},
+    "lstm_forecaster": {"smoothing_rows": 5, "window_rows": 8, "hidden_units": 12, "layers": 1, "epochs": 5},
+    "fanogan": {"smoothing_rows": 5, "window_rows": 3, "hidden_units": 16, "latent": 4, "epochs": 5},
+    "egbad": {"smoothing_rows": 5, "window_rows": 3, "hidden_units": 16, "latent": 4, "epochs": 5},
+    "isolation_forest": {"smoothing_rows": 5},
+    "anogan": {"smoothing_rows": 5, "window_rows": 3, "hidden_units": 8, "latent": 4, "epochs": 5, "search_steps": 30},
 }
 COLUMNS = ["flow", "pressure", "temperature", "current"]
 
 
-def plant(rows: int, seed: int) -> np.ndarray:
+def plant(rows: int, seed: int, start_row: int = 0) -> np.ndarray:
     """A plant that swings slowly, with noise, on four scales."""
     rng = np.random.default_rng(seed)
-    load = np.sin(np.arange(rows)[:, None] / 7.0 + [0.0, 0.5, 1.0, 1.5])
+    load = np.sin(np.arange(start_row, start_row + rows)[:, None] / 7.0 + [0.0, 0.5, 1.0, 1.5])
     return np.array([30.0, 1e5, 350.0, 2.0]) + (load + 0.2 * rng.normal(size=(rows, 4))) * [2.0, 300.0, 1.5, 0.1]
 
 
 NORMAL = plant(600, seed=1)
-LATER = plant(200, seed=2)
+SECOND = np.timedelta64(1, "s")
+NORMAL_TIMES = np.datetime64("2026-04-01T00:00:00") + np.arange(600) * SECOND
+# It goes on where the normal rows end: to a model of windows, a jump in between would be a fault.
+LATER = plant(200, seed=2, start_row=len(NORMAL))
 
 
 @pytest.fixture(scope="module", params=sorted(DetectorKind))
 def detector(request: pytest.FixtureRequest) -> Detector:
-    return Detector(request.param, **QUICK[request.param]).fit(NORMAL, columns=COLUMNS)
+    return Detector(request.param, **QUICK[request.param]).fit(NORMAL, NORMAL_TIMES, COLUMNS)
 
 
 def test_every_row_after_the_warm_up_has_a_finite_score(detector: Detector):
@@ -102,15 +120,55 @@ def test_absurd_reading_is_anomalous_and_its_score_still_a_number(detector: Dete
     assert np.isfinite(detection.scores).all()
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_what_is_no_number_is_refused(detector: Detector, bad: float):
+def test_infinite_reading_is_refused(detector: Detector):
     rows = LATER.copy()
-    rows[3, 2] = bad
+    rows[3, 2] = np.inf
     with pytest.raises(RowsRefused) as refusal:
         detector.detect(rows)
     assert [fault.pointer for fault in refusal.value.faults] == ["/rows/3/2"]
     with pytest.raises(RowsRefused):
         detector.detect(LATER, context=rows)
+
+
+def test_reading_that_is_missing_for_a_moment_raises_no_alarm(detector: Detector):
+    rows = LATER[:40].copy()
+    rows[30:32, 2] = np.nan
+    detection = detector.detect(rows, context=NORMAL)
+    assert detection.usable.all()
+    assert not detection.labels[30:32].any()
+
+
+def test_readings_that_are_missing_for_long_are_marked_and_scored_no_more(detector: Detector):
+    rows = LATER[:80].copy()
+    rows[20:40] = np.nan
+    detection = detector.detect(rows, context=NORMAL)
+    lost = np.arange(20, 40 + detector.warmup_rows)
+    assert np.flatnonzero(~detection.usable).tolist() == lost.tolist()
+    assert np.isnan(detection.scores[lost]).all()
+    assert np.isnan(detection.contributions[lost]).all()
+    assert not detection.labels[lost].any()
+    before = detector.detect(LATER[:20], context=NORMAL)
+    np.testing.assert_allclose(detection.scores[:20], before.scores, rtol=1e-4)
+    after = detector.detect(rows[40:])
+    np.testing.assert_allclose(detection.scores[40:], after.scores, rtol=1e-4)
+
+
+def test_gaps_look_the_same_in_several_calls_as_in_one(detector: Detector):
+    rows = np.concatenate((NORMAL, LATER[:40]))
+    first = len(NORMAL)
+    rows[first + 5 : first + 7, 0] = np.nan
+    rows[first + 12 : first + 19, 1] = np.nan
+    times = np.concatenate((NORMAL_TIMES, NORMAL_TIMES[-1] + np.arange(1, 41) * SECOND))
+    times[first + 30 :] += 100 * SECOND
+    once = detector.detect(rows[first:], rows[:first], times[first:], times[:first])
+    assert once.reasons[17] == Reason.MISSING
+    assert detector.warmup_rows == 0 or once.reasons[30] == Reason.AFTER_GAP
+    parts = []
+    for start in range(first, len(rows), 13):
+        piece, back = slice(start, start + 13), slice(start - detector.lookback_rows, start)
+        parts.append(detector.detect(rows[piece], rows[back], times[piece], times[back]))
+    np.testing.assert_array_equal(np.concatenate([part.reasons for part in parts]), once.reasons)
+    np.testing.assert_allclose(np.concatenate([part.scores for part in parts]), once.scores, rtol=1e-4)
 
 
 def test_another_number_of_columns_is_refused(detector: Detector):
@@ -143,7 +201,9 @@ def test_card_says_how_the_rows_were_divided_and_the_limit_set(detector: Detecto
     assert card["blocks"]["rows"] == len(NORMAL)
     assert card["blocks"]["limit_scored"][0] - detector.warmup_rows == card["blocks"]["limit"][0]
     assert card["threshold"]["value"] == detector.threshold.value
-    assert card["threshold"]["rule"] == {"method": "margin", "factor": 4.0}
+    # The score of a forest is no distance: what suits the others says nothing of it.
+    factor = 2.0 if card["kind"] == "isolation_forest" else None
+    assert card["threshold"]["rule"] == {"method": "margin", "factor": factor}
 
 
 @pytest.mark.parametrize("kind", sorted(DetectorKind))

@@ -1,7 +1,13 @@
 """Residuals from an exported network, by ONNX Runtime."""
 
 from services.anomaly.domain.arrays import Floats
-from services.anomaly.domain.residual_graph import INPUT_NAME, OUTPUT_NAME, ExportedNetwork
+from services.anomaly.domain.residual_graph import (
+    ATTENTION_NAME,
+    INPUT_NAME,
+    LATENT_NAME,
+    OUTPUT_NAME,
+    ExportedNetwork,
+)
 from shared.onnx.errors import BundleMalformed
 from shared.onnx.manifest import ElementType, Graph, Tensor
 from shared.onnx.session import OnnxSession
@@ -36,6 +42,19 @@ class OnnxResidualModel:
     def residuals(self, batch: Floats) -> Floats:
         """`(b, c)` residuals of `(b, window_rows, c)` windows."""
         return self.output(OUTPUT_NAME, batch)
+
+    def latent(self, batch: Floats) -> Floats:
+        """`(b, k)` latents of `(b, window_rows, c)` windows."""
+        return self.output(LATENT_NAME, batch)
+
+    @property
+    def has_attention(self) -> bool:
+        """Whether the network has attention among the sensors."""
+        return ATTENTION_NAME in self.extras
+
+    def attention(self, batch: Floats) -> Floats:
+        """`(b, c)` attention that each sensor received in `(b, window_rows, c)` windows."""
+        return self.output(ATTENTION_NAME, batch)
 
     def output(self, name: str, batch: Floats) -> Floats:
         """`(b, width)` of any output of the graph."""

@@ -8,17 +8,20 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, delete, func, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from services.anomaly.adapters.detector_store import DetectorStore, StoredBundle
-from services.anomaly.adapters.tables import thresholds, versions
+from services.anomaly.adapters.tables import health, live, serving, thresholds, versions
 from services.anomaly.domain.catalogue import (
     CursorInvalid,
     DetectorEntry,
     DetectorMissing,
     DetectorPage,
+    PreviousMissing,
     Ready,
     VersionEntry,
+    VersionMissing,
 )
 from services.anomaly.domain.thresholds import Threshold
 from services.anomaly.domain.trained import Column
@@ -46,9 +49,14 @@ class SqlCatalogue:
             return _entry(connection, name)
 
     def ready(self, name: str) -> Ready:
-        newest = select(versions.c.version, versions.c.archive).where(versions.c.name == name)
+        chosen = func.coalesce(serving.c.version, versions.c.version)
+        query = (
+            select(versions.c.version, versions.c.archive)
+            .outerjoin(serving, serving.c.name == versions.c.name)
+            .where(versions.c.name == name, versions.c.version == chosen)
+        )
         with read(self._engine) as connection:
-            row = connection.execute(newest.order_by(versions.c.version.desc()).limit(1)).first()
+            row = connection.execute(query.order_by(versions.c.version.desc()).limit(1)).first()
             if row is None:
                 raise DetectorMissing(name)
             later = _last_threshold(connection, name, row.version)
@@ -68,12 +76,27 @@ class SqlCatalogue:
                 )
             )
 
+    def activate(self, name: str, version: int | None, *, by: str, at: datetime) -> DetectorEntry:
+        with write(self._engine) as connection:
+            before = _entry(connection, name)
+            if version is None:
+                version = connection.scalar(select(serving.c.previous).where(serving.c.name == name))
+                if version is None:
+                    raise PreviousMissing(name)
+            if all(known.version != version for known in before.versions):
+                raise VersionMissing(name, version)
+            if version != before.serving:
+                _serve(connection, name, version, previous=before.serving, by=by, at=at)
+            return _entry(connection, name)
+
     def delete(self, name: str) -> None:
         with write(self._engine) as connection:
             archives = connection.scalars(
                 delete(versions).where(versions.c.name == name).returning(versions.c.archive)
             ).all()
-            connection.execute(delete(thresholds).where(thresholds.c.name == name))
+            for table in (thresholds, serving, live):
+                connection.execute(delete(table).where(table.c.name == name))
+            connection.execute(delete(health).where(health.c.detector == name))
         if not archives:
             raise DetectorMissing(name)
         for archive in archives:
@@ -100,8 +123,17 @@ def publish_version(
     card: Mapping[str, JSON],
     job_id: str,
     at: datetime,
+    serve: bool = True,
+    by: str = "",
 ) -> None:
-    """Make a stored bundle the version that serves, in the caller's transaction.
+    """Make a stored bundle the next version, in the caller's transaction.
+
+    Parameters
+    ----------
+    serve
+        Whether it answers from now on; the first version always does.
+    by
+        Who asked for it.
 
     Raises
     ------
@@ -126,6 +158,14 @@ def publish_version(
     except IntegrityError as error:
         # Where two transactions can write at once, both saw the same number as the next one.
         raise VersionTaken from error
+    if version == 1:
+        return
+    current = _serving(connection, name, newest=version - 1)
+    if serve:
+        _serve(connection, name, version, previous=current, by=by, at=at)
+    elif connection.scalar(select(serving.c.version).where(serving.c.name == name)) is None:
+        # Without a word about it, the newest would serve.
+        _serve(connection, name, current, previous=None, by=by, at=at)
 
 
 def _next_version(connection: Connection, name: str) -> int:
@@ -133,21 +173,41 @@ def _next_version(connection: Connection, name: str) -> int:
     return 1 if newest is None else newest + 1
 
 
+def _serving(connection: Connection, name: str, *, newest: int) -> int:
+    chosen: int | None = connection.scalar(select(serving.c.version).where(serving.c.name == name))
+    return newest if chosen is None else chosen
+
+
+def _serve(connection: Connection, name: str, version: int, *, previous: int | None, by: str, at: datetime) -> None:
+    row = {"version": version, "previous": previous, "set_by": by, "set_at_ms": _to_ms(at)}
+    make = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    connection.execute(make(serving).values(name=name, **row).on_conflict_do_update(index_elements=["name"], set_=row))
+
+
 def _entry(connection: Connection, name: str) -> DetectorEntry:
     rows = connection.execute(select(versions).where(versions.c.name == name).order_by(versions.c.version)).all()
     if not rows:
         raise DetectorMissing(name)
-    newest = rows[-1]
-    later = _last_threshold(connection, name, newest.version)
+    number = _serving(connection, name, newest=rows[-1].version)
+    current = next(row for row in rows if row.version == number)
+    later = _last_threshold(connection, name, number)
     return DetectorEntry(
         name=name,
-        columns=tuple(Column(**column) for column in newest.columns),
-        card=newest.card,
-        threshold=_threshold(newest.card["threshold"] if later is None else later.threshold),
+        columns=tuple(Column(**column) for column in current.columns),
+        card=current.card,
+        threshold=_threshold(current.card["threshold"] if later is None else later.threshold),
         threshold_set_at=None if later is None else _from_ms(later.set_at_ms),
         threshold_set_by=None if later is None else later.set_by,
+        serving=number,
         versions=tuple(
-            VersionEntry(row.version, row.digest, row.size_bytes, _from_ms(row.created_at_ms), row.job_id)
+            VersionEntry(
+                row.version,
+                row.digest,
+                row.size_bytes,
+                _from_ms(row.created_at_ms),
+                row.job_id,
+                row.card.get("comparison"),
+            )
             for row in rows
         ),
     )

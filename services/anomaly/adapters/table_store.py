@@ -33,9 +33,17 @@ class SqlTableStore:
                 rows=table.rows,
                 columns=np.array(table.columns, dtype=np.str_),
                 times_us=np.array([_to_us(time) for time in table.times or ()], dtype=np.int64),
+                image_shape=np.array(table.image_shape or (), dtype=np.int64),
             )
             file.flush()
-            return KeptTable(self._store.put_file(_PREFIX, Path(file.name)), table.columns, len(table.rows))
+            return KeptTable(
+                self._store.put_file(_PREFIX, Path(file.name)),
+                table.columns,
+                len(table.rows),
+                int(np.isnan(table.rows).sum()),
+                (table.times[0], table.times[-1]) if table.times else None,
+                table.image_shape,
+            )
 
     def add_upload(self, table: Table, *, by: str, at: datetime) -> tuple[str, KeptTable]:
         kept = self.keep(table)
@@ -49,6 +57,10 @@ class SqlTableStore:
                     rows=kept.rows,
                     created_by=by,
                     created_at_ms=round(at.timestamp() * 1000),
+                    missing=kept.missing,
+                    first_at_us=None if kept.period is None else _to_us(kept.period[0]),
+                    last_at_us=None if kept.period is None else _to_us(kept.period[1]),
+                    image_shape=None if kept.image_shape is None else list(kept.image_shape),
                 )
             )
         return upload_id, kept
@@ -58,7 +70,14 @@ class SqlTableStore:
             row = connection.execute(select(uploads).where(uploads.c.upload_id == upload_id)).first()
         if row is None:
             raise UploadMissing(upload_id)
-        return KeptTable(row.digest, tuple(row.columns), row.rows)
+        return KeptTable(
+            row.digest,
+            tuple(row.columns),
+            row.rows,
+            row.missing,
+            None if row.first_at_us is None else (_from_us(row.first_at_us), _from_us(row.last_at_us)),
+            None if row.image_shape is None else tuple(row.image_shape),
+        )
 
 
 def fetch_table(store: Store, digest: str, cache_dir: Path, columns: Sequence[str]) -> Table:
@@ -73,9 +92,15 @@ def fetch_table(store: Store, digest: str, cache_dir: Path, columns: Sequence[st
     with np.load(path, allow_pickle=False) as stored:
         kept = stored["columns"].tolist()
         rows = np.ascontiguousarray(stored["rows"][:, [kept.index(name) for name in columns]])
-        times = tuple(_EPOCH + timedelta(microseconds=time_us) for time_us in stored["times_us"].tolist())
-    return Table(tuple(columns), rows, times or None)
+        times = tuple(map(_from_us, stored["times_us"].tolist()))
+        # Tables that were kept before there were images have no such array.
+        shape = tuple(stored["image_shape"].tolist()) if "image_shape" in stored else ()
+    return Table(tuple(columns), rows, times or None, shape or None)
 
 
 def _to_us(moment: datetime) -> int:
     return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def _from_us(time_us: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=time_us)

@@ -3,10 +3,13 @@
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import overload
 
 import numpy as np
 
+from services.anomaly.domain.arrays import Floats
 from services.anomaly.domain.detection import Detection
 from services.anomaly.domain.episodes import Episode
 from services.anomaly.domain.served import ServedDetector
@@ -19,6 +22,28 @@ ALERT_LIMIT = 20
 # Ten times the limit; see `services.anomaly.domain.severity`.
 _CRITICAL_FROM = 0.95
 _SENSORS_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class RowsAsLists(Sequence[list[float]]):
+    """`(n, c)` rows, each made a list when it is asked for: of a long table only a few are."""
+
+    rows: Floats
+
+    @overload
+    def __getitem__(self, index: int) -> list[float]: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> "RowsAsLists": ...
+
+    def __getitem__(self, index: int | slice) -> "list[float] | RowsAsLists":
+        if isinstance(index, slice):
+            return RowsAsLists(self.rows[index])
+        row: list[float] = self.rows[index].tolist()
+        return row
+
+    def __len__(self) -> int:
+        return len(self.rows)
 
 
 def alerts_of(

@@ -7,3 +7,5 @@ from numpy.typing import NDArray
 
 Floats: TypeAlias = NDArray[np.float64]
 Labels: TypeAlias = NDArray[np.int8]
+# Microseconds since 1970 in UTC.
+Times: TypeAlias = NDArray[np.int64]

@@ -27,6 +27,8 @@ class TooFewRows(AppError):
 
     def __init__(self, what: str, *, rows: int, rows_needed: int) -> None:
         super().__init__(f"{what} needs {rows_needed} training rows, {rows} were given", rows=rows, needed=rows_needed)
+        self.what = what
+        self.rows_needed = rows_needed
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,24 @@ class DetectorMissing(AppError):
         super().__init__(f"no detector named {name!r}", detector=name)
 
 
+class VersionMissing(AppError):
+    """The detector has no version of this number."""
+
+    kind, code = Kind.MISSING, "anomaly.version_missing"
+
+    def __init__(self, name: str, version: int) -> None:
+        super().__init__(f"the detector {name!r} has no version {version}", detector=name, version=version)
+
+
+class PreviousMissing(AppError):
+    """No version answered before the one that answers now."""
+
+    kind, code = Kind.CONFLICT, "anomaly.previous_missing"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"the detector {name!r} has had no other version that answered", detector=name)
+
+
 class CursorInvalid(AppError):
     """The cursor did not come from an earlier page of the list."""
 
@@ -39,6 +57,8 @@ class VersionEntry:
         Of the signed bundle.
     size_bytes
         Of the stored archive.
+    comparison
+        With the version that served when this one was trained to follow it.
     """
 
     version: int
@@ -46,14 +66,17 @@ class VersionEntry:
     size_bytes: int
     created_at: datetime
     job_id: str | None
+    comparison: Mapping[str, JSON] | None
 
 
 @dataclass(frozen=True, slots=True)
 class DetectorEntry:
-    """A detector as the list shows it: its newest version serves.
+    """A detector as the list shows it: columns, card and threshold are those of the version that serves.
 
     Parameters
     ----------
+    serving
+        Number of the version that serves.
     threshold
         The limit in force: the published one, or the last that was set since.
     threshold_set_at, threshold_set_by
@@ -66,12 +89,13 @@ class DetectorEntry:
     threshold: Threshold
     threshold_set_at: datetime | None
     threshold_set_by: str | None
+    serving: int
     versions: tuple[VersionEntry, ...]
 
     @property
     def current(self) -> VersionEntry:
         """The version that serves."""
-        return self.versions[-1]
+        return next(version for version in self.versions if version.version == self.serving)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +124,14 @@ class Catalogue(Protocol):
         ...
 
     def ready(self, name: str) -> Ready:
-        """Load the newest version, or find it loaded; raises `DetectorMissing`."""
+        """Load the version that serves, or find it loaded; raises `DetectorMissing`."""
+        ...
+
+    def activate(self, name: str, version: int | None, *, by: str, at: datetime) -> DetectorEntry:
+        """Let a version serve, by its number or, without one, the version that served before.
+
+        Raises `DetectorMissing`, `VersionMissing` and `PreviousMissing`.
+        """
         ...
 
     def set_threshold(self, ready: Ready, threshold: Threshold, *, by: str, at: datetime) -> None:

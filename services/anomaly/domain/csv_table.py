@@ -15,6 +15,8 @@ from services.anomaly.domain.training_requests import Table
 from shared.errors import AppError, Fault, Kind
 
 _DELIMITERS = (",", ";", "\t")
+# How programs write that there is no reading.
+_MISSING = frozenset({"", "nan", "na", "null"})
 # The longest field that Python's csv reader takes; a line of 4096 readings has about half of this.
 _MAX_LINE_CHARACTERS = 131_072
 
@@ -34,7 +36,32 @@ class TableLimits:
     values: int
 
 
-def read_csv(text: TextIO, limits: TableLimits, *, time_column: str | None) -> Table:
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which columns of a file are read as sensors: all, or those in `only`, and in either case none of `left_out`."""
+
+    only: tuple[str, ...] | None = None
+    left_out: tuple[str, ...] = ()
+
+    def takes(self, name: str) -> bool:
+        """Whether a column is read."""
+        return name not in self.left_out and (self.only is None or name in self.only)
+
+
+EVERYTHING = Selection()
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """What the header of a file says: all its columns, and those that are readings."""
+
+    delimiter: str
+    names: tuple[str, ...]
+    columns: tuple[str, ...]
+    time_column: str | None
+
+
+def read_csv(text: TextIO, limits: TableLimits, *, time_column: str | None, selection: Selection = EVERYTHING) -> Table:
     """Read a header and rows of numbers.
 
     Parameters
@@ -43,6 +70,8 @@ def read_csv(text: TextIO, limits: TableLimits, *, time_column: str | None) -> T
         Its first line names the columns, separated by commas, semicolons or tabs; empty lines are passed over.
     time_column
         The column that holds times, ISO 8601; without a zone they are read as UTC.
+    selection
+        Columns to read; the others are passed over, whatever they hold.
 
     Raises
     ------
@@ -60,36 +89,32 @@ def read_csv(text: TextIO, limits: TableLimits, *, time_column: str | None) -> T
     check_columns(names, pointer="/columns")
     if time_column is not None and time_column not in names:
         raise RowsRefused("there is no such time column", faults=[Fault("?time_column", f"one of {', '.join(names)}")])
-    position = None if time_column is None else names.index(time_column)
-    columns = tuple(name for name in names if name != time_column)
+    columns = tuple(name for name in names if name != time_column and selection.takes(name))
     if not columns:
         raise RowsRefused("the file holds no column of readings", faults=[Fault("/columns", "at least one is needed")])
-    return _body(numbered, columns, position, delimiter, limits)
+    layout = _Layout(delimiter, tuple(names), columns, time_column)
+    return _body(numbered, layout, limits)
 
 
-def _body(
-    lines: Iterator[tuple[int, str]],
-    columns: tuple[str, ...],
-    position: int | None,
-    delimiter: str,
-    limits: TableLimits,
-) -> Table:
-    width = len(columns) + (position is not None)
+def _body(lines: Iterator[tuple[int, str]], layout: _Layout, limits: TableLimits) -> Table:
+    names, columns = layout.names, layout.columns
+    position = None if layout.time_column is None else names.index(layout.time_column)
+    places = [names.index(name) for name in columns]
     row_limit = min(limits.rows, limits.values // len(columns))
     values, times, faults = array("d"), list[datetime](), list[Fault]()
     rows = 0
     for number, line in lines:
-        cells = _cells(line, number, delimiter)
+        cells = _cells(line, number, layout.delimiter)
         rows += 1
         if rows > row_limit:
             raise UploadTooLarge(f"more than {row_limit} rows", limit=row_limit)
-        if len(cells) != width:
-            faults.append(Fault(f"/line/{number}", f"{len(cells)} values for {width} columns"))
+        if len(cells) != len(names):
+            faults.append(Fault(f"/line/{number}", f"{len(cells)} values for {len(names)} columns"))
         else:
             if position is not None:
-                _read_time(cells.pop(position), number, times, faults)
-            for name, cell in zip(columns, cells, strict=True):
-                values.append(_number(cell, f"/line/{number}/{name}", faults))
+                _read_time(cells[position], number, times, faults)
+            for name, place in zip(columns, places, strict=True):
+                values.append(_number(cells[place], f"/line/{number}/{name}", faults))
         if len(faults) > FAULT_LIMIT:
             break
     if faults:
@@ -119,12 +144,14 @@ def _numbered(text: TextIO) -> Iterator[tuple[int, str]]:
 def _number(cell: str, pointer: str, faults: list[Fault]) -> float:
     try:
         # Python would read 1_5 as fifteen.
-        value = math.nan if "_" in cell else float(cell)
+        value = math.inf if "_" in cell else float(cell)
     except ValueError:
-        value = math.nan
-    if not abs(value) <= 1e30:
-        faults.append(Fault(pointer, "a value is missing" if not cell.strip() else "not a reading a sensor can give"))
-    return value
+        value = math.inf
+    if abs(value) <= 1e30:
+        return value
+    if cell.strip().lower() not in _MISSING:
+        faults.append(Fault(pointer, "not a reading a sensor can give"))
+    return math.nan
 
 
 def _read_time(cell: str, number: int, times: list[datetime], faults: list[Fault]) -> None:

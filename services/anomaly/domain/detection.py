@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from services.anomaly.domain.arrays import Floats, Labels
 from services.anomaly.domain.episodes import Episode, episodes
+from services.anomaly.domain.runs import Runs
 from services.anomaly.domain.scores import Head, score
 from services.anomaly.domain.severity import severity
+from services.anomaly.domain.usability import Reason
 from services.anomaly.domain.windows import windows
 
 # Windows are copied for the model in blocks: enough to fill its vector units, little enough to stay in the cache.
@@ -37,7 +40,7 @@ class Detection:
     Parameters
     ----------
     scores
-        `(n,)`; NaN where too few rows came before.
+        `(n,)`; NaN where there is none.
     labels
         `(n,)`; 1 where the score is above the limit, 0 elsewhere and where there is no score.
     severity
@@ -46,6 +49,8 @@ class Detection:
         `(n, c)`, each row adding up to its score; NaN where there is none.
     limit
         The threshold that was applied.
+    reasons
+        `(n,)` codes of `Reason`: why a row has no score.
     """
 
     scores: Floats
@@ -53,6 +58,26 @@ class Detection:
     severity: Floats
     contributions: Floats
     limit: float
+    reasons: Labels
+
+    @property
+    def usable(self) -> NDArray[np.bool_]:
+        """`(n,)`; whether a row has a score."""
+        return np.asarray(self.reasons == Reason.USABLE)
+
+    def picked(self, rows: NDArray[np.int64]) -> "Detection":
+        """Some rows of it."""
+        parts = self.contributions[rows]
+        return Detection(
+            self.scores[rows], self.labels[rows], self.severity[rows], parts, self.limit, self.reasons[rows]
+        )
+
+    def without(self, reasons: Labels) -> "Detection":
+        """The same with scores only where `(n,)` other reasons leave any."""
+        left_out = reasons != Reason.USABLE
+        scores, severities, parts = self.scores.copy(), self.severity.copy(), self.contributions.copy()
+        scores[left_out], severities[left_out], parts[left_out] = np.nan, np.nan, np.nan
+        return Detection(scores, np.where(left_out, np.int8(0), self.labels), severities, parts, self.limit, reasons)
 
     def episodes(self) -> tuple[Episode, ...]:
         """Runs of anomalous rows."""
@@ -75,6 +100,10 @@ class Scorer:
         """`(max(n - warmup_rows, 0), c)` contributions of `(n, c)` consecutive rows."""
         return self.head.contributions(residuals(self.model, rows))
 
+    def contributions_of(self, runs: Runs) -> Floats:
+        """`(m, c)` contributions of every row that has `warmup_rows` consecutive ones before it."""
+        return runs.reduced(self.contributions(runs.rows), self.warmup_rows + 1).rows
+
     def detect(self, rows: Floats, limit: float, context: Floats | None = None) -> Detection:
         """Score `(n, c)` rows; `context` are the rows just before them, scored no more but looked back on."""
         before = rows[:0] if context is None else context[max(len(context) - self.warmup_rows, 0) :]
@@ -84,7 +113,14 @@ class Scorer:
         parts[len(rows) - known :] = contributions
         scores = score(parts)
         labels = (scores > limit).astype(np.int8)
-        return Detection(scores, labels, severity(scores, limit), parts, limit)
+        reasons = np.full(len(rows), Reason.USABLE, np.int8)
+        reasons[: len(rows) - known] = Reason.WARM_UP
+        return Detection(scores, labels, severity(scores, limit), parts, limit, reasons)
+
+
+def residual_runs(model: ResidualModel, runs: Runs) -> Runs:
+    """Residuals of every full window that holds no break."""
+    return runs.reduced(residuals(model, runs.rows), model.window_rows)
 
 
 def residuals(model: ResidualModel, rows: Floats) -> Floats:

@@ -10,11 +10,12 @@ from typing import Self
 import numpy as np
 
 from services.anomaly.domain.arrays import Floats, Labels
+from shared.errors import JSON
 
 
 @dataclass(frozen=True, slots=True)
 class Confusion:
-    """Rows by what they were and what they were called; add several to pool them.
+    """Rows by what they were and what they were called; add several to pool them. Expected counts may be fractions.
 
     Examples
     --------
@@ -22,10 +23,10 @@ class Confusion:
     0.5
     """
 
-    true_positives: int
-    false_positives: int
-    false_negatives: int
-    true_negatives: int
+    true_positives: float
+    false_positives: float
+    false_negatives: float
+    true_negatives: float
 
     @classmethod
     def of(cls, truth: Labels, labels: Labels) -> Self:
@@ -45,6 +46,15 @@ class Confusion:
             self.false_negatives + other.false_negatives,
             self.true_negatives + other.true_negatives,
         )
+
+    def to_json(self) -> dict[str, JSON]:
+        """The counts by name."""
+        return {
+            "true_positives": self.true_positives,
+            "false_positives": self.false_positives,
+            "false_negatives": self.false_negatives,
+            "true_negatives": self.true_negatives,
+        }
 
     @property
     def precision(self) -> float:
@@ -109,5 +119,5 @@ def auc_pr(truth: Labels, scores: Floats) -> float:
     return float(np.sum(np.diff(np.concatenate(([0], hits))) / anomalous * (hits / called)))
 
 
-def _share(part: int, whole: int) -> float:
+def _share(part: float, whole: float) -> float:
     return part / whole if whole else 0.0

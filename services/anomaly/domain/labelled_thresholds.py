@@ -7,9 +7,13 @@ from typing import ClassVar, TypeAlias
 import numpy as np
 
 from services.anomaly.domain.arrays import Floats, Labels
+from services.anomaly.domain.curves import roc_curve
 from services.anomaly.domain.evaluation import Confusion, auc_pr, auc_roc
 from services.anomaly.domain.thresholds import RuleRefused, Threshold
 from shared.errors import JSON, Fault
+
+# Enough for a plot, few enough for a card.
+_ROC_POINTS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +144,8 @@ def _threshold(found: _Candidates, index: int, rule: Mapping[str, JSON], labelle
         "false_alarm_rate": seen.false_alarm_rate,
         "auc_roc": auc_roc(labelled.truth, labelled.scores),
         "auc_pr": auc_pr(labelled.truth, labelled.scores),
+        "confusion": seen.to_json(),
+        "roc": roc_curve(labelled.truth, labelled.scores, most=_ROC_POINTS).to_json(),
         "measured_on": "the rows it was chosen on",
     }
     return Threshold(limit, rule, evidence)

@@ -10,6 +10,8 @@ INPUT_NAME = "windows"
 OUTPUT_NAME = "residuals"
 # float64 (batch, latent): what the network makes of a window, for maps
 LATENT_NAME = "latent"
+# float64 (batch, sensors), where a network has attention: the share that each sensor received, 1 in sum
+ATTENTION_NAME = "attention"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from services.anomaly.domain.catalogue import Catalogue, Ready
+from services.anomaly.domain.false_alarms import stated_rows_per_day, with_false_alarms
 from services.anomaly.domain.labelled_thresholds import Labelled, LabelledRule
-from services.anomaly.domain.scoring import CallLimits, ScoreInput, read_rows
+from services.anomaly.domain.scoring import CallLimits, ScoreInput, detect, read_rows
 from services.anomaly.domain.threshold_rules import read_rule
 from services.anomaly.domain.thresholds import RuleRefused, Threshold
 from services.anomaly.domain.workbench import Workbench
@@ -77,6 +78,10 @@ class ThresholdDesk:
                     faults=[Fault("/labels", "leave rows and labels out")],
                 )
             threshold = wanted.settle(ready.detector.held_out)
+        detector = ready.detector
+        threshold = with_false_alarms(
+            threshold, detector.held_out, rows_of_a_day=stated_rows_per_day(detector.threshold)
+        )
         self._catalogue.set_threshold(ready, threshold, by=by, at=self._clock.now())
         return threshold
 
@@ -89,6 +94,6 @@ class ThresholdDesk:
             raise RuleRefused("one label a row is needed", faults=[fault])
         self._limits.check(given)
         rows, context = read_rows(ready, given)
-        scores = ready.detector.detect(rows, ready.threshold.value, context).scores
+        scores = detect(ready, given, rows, context).scores
         known = np.isfinite(scores)
         return Labelled(scores[known], np.array(labels, dtype=np.int8)[known])

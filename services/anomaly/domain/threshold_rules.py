@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import TypeAlias
 
+from services.anomaly.domain.adaptive import Adapted, read_adaptation
 from services.anomaly.domain.extreme_threshold import PeaksOverThreshold
 from services.anomaly.domain.labelled_thresholds import BestF1, LabelledRule, RecallFloor, Roc
 from services.anomaly.domain.thresholds import (
@@ -17,17 +18,18 @@ from services.anomaly.domain.thresholds import (
 )
 from shared.errors import JSON, Fault
 
-UnlabelledRule: TypeAlias = Margin | Percentile | Sigma | FalsePositiveRate | PeaksOverThreshold | Value
+UnlabelledRule: TypeAlias = Margin | Percentile | Sigma | FalsePositiveRate | PeaksOverThreshold | Value | Adapted
 Rule: TypeAlias = UnlabelledRule | LabelledRule
+_Plain: TypeAlias = Margin | Percentile | Sigma | FalsePositiveRate | PeaksOverThreshold | Value | LabelledRule
 
-_RULES: Mapping[str, type[Rule]] = {
+_RULES: Mapping[str, type[_Plain]] = {
     rule.method: rule
     for rule in (Margin, Percentile, Sigma, FalsePositiveRate, PeaksOverThreshold, Value, Roc, BestF1, RecallFloor)
 }
 
 
 def read_rule(document: Mapping[str, JSON]) -> Rule:
-    """Make a rule from `{"method": name, setting: number, …}`.
+    """Make a rule from `{"method": name, setting: number, …}`; with `"adaptive"` beside them, streams move its limit.
 
     Raises
     ------
@@ -40,6 +42,17 @@ def read_rule(document: Mapping[str, JSON]) -> Rule:
     >>> read_rule({"method": "percentile", "q": 99})
     Percentile(q=99.0)
     """
+    rest, adaptation = read_adaptation(document)
+    rule = _plain_rule(rest)
+    if adaptation is None:
+        return rule
+    if isinstance(rule, LabelledRule):
+        fault = Fault("/adaptive", "a limit chosen on labelled rows stays where it is; leave this out")
+        raise RuleRefused(f"the threshold method {rule.method!r} does not adapt", faults=[fault])
+    return Adapted(rule, adaptation)
+
+
+def _plain_rule(document: Mapping[str, JSON]) -> _Plain:
     method = document.get("method")
     if not isinstance(method, str) or method not in _RULES:
         fault = Fault("/method", f"one of {', '.join(_RULES)}", {"available": list(_RULES)})

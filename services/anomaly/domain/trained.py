@@ -6,7 +6,12 @@ from datetime import datetime
 
 from services.anomaly.domain.arrays import Floats
 from services.anomaly.domain.blocks import Blocks
+from services.anomaly.domain.drift_tally import Reference
+from services.anomaly.domain.images import ImageShape
+from services.anomaly.domain.isolation_forest import Forest
 from services.anomaly.domain.options.kinds import DetectorKind
+from services.anomaly.domain.preparation import Preparation
+from services.anomaly.domain.report import TrainingReport
 from services.anomaly.domain.residual_graph import ExportedNetwork
 from services.anomaly.domain.scaling import Scaling
 from services.anomaly.domain.scores import Head
@@ -46,9 +51,19 @@ class Trained:
     window_rows
         Rows the model looks at; the head looks back further.
     network
-        The network, exported; `None` for a statistical detector.
+        The network, exported; `None` for a detector without.
+    forest
+        The trees of an isolation forest.
+    image_shape
+        Where a row is an image.
+    preparation, findings
+        What happens to rows before the model sees them, and what was found about them on the way.
     options, blocks, period, report
         What the card says of its making; the period is first and last time of the training rows, where known.
+    reference
+        What the training rows were like, for a comparison with later ones.
+    full_report
+        What people look at; too much for the card.
     """
 
     kind: DetectorKind
@@ -57,6 +72,8 @@ class Trained:
     window_rows: int
     scaling: Scaling
     network: ExportedNetwork | None
+    preparation: Preparation
+    findings: Mapping[str, JSON]
     head: Head
     held_out: HeldOut
     threshold: Threshold
@@ -64,6 +81,10 @@ class Trained:
     blocks: Blocks
     period: tuple[datetime, datetime] | None
     report: Mapping[str, JSON]
+    full_report: TrainingReport
+    reference: Reference
+    forest: Forest | None = None
+    image_shape: ImageShape | None = None
 
 
 def describe_columns(

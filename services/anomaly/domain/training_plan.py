@@ -1,15 +1,26 @@
 """What a training will do, known before it starts: a request that cannot succeed is refused at the door."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from services.anomaly.domain.auto_kind import choose_kind
 from services.anomaly.domain.blocks import Blocks, TooFewRows, divide, rows_for
 from services.anomaly.domain.calibration import default_rule, smoothing_rows
+from services.anomaly.domain.images import ImageShape
 from services.anomaly.domain.options.kinds import AUTO
-from services.anomaly.domain.options.network import NetworkOptions
-from services.anomaly.domain.options.reading import AUTO_REASON, Options, parse_options
+from services.anomaly.domain.options.network import NetworkOptions, WindowNetworkOptions
+from services.anomaly.domain.options.reading import (
+    IMAGE_AUTO_REASON,
+    Options,
+    parse_image_options,
+    parse_options,
+)
 from services.anomaly.domain.threshold_rules import UnlabelledRule, read_unlabelled_rule
+from services.anomaly.domain.window_rule import most_window_rows
 from shared.errors import JSON
+
+# With fewer windows to learn from, a network knows them by heart and nothing else.
+LEAST_FIT_WINDOWS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +37,10 @@ class TrainingPlan:
         How the limit will be set.
     blocks
         How the rows are divided.
+    usual_window_rows
+        The kind's usual window where it is left to the rows; until these are seen, that or what their number allows.
+    image_shape
+        Where a row is an image.
     """
 
     options: Options
@@ -33,12 +48,41 @@ class TrainingPlan:
     rule: UnlabelledRule
     window_rows: int
     blocks: Blocks
+    usual_window_rows: int | None = None
+    image_shape: ImageShape | None = None
+
+    def with_rows(self, rows: int) -> "TrainingPlan":
+        """The plan for fewer rows, where some cannot be used.
+
+        Raises
+        ------
+        TooFewRows
+            If those do not suffice.
+        """
+        return replace(self, blocks=_divided(self.options, self.rule, rows))
+
+    def with_window(self, window_rows: int) -> "TrainingPlan":
+        """The plan with a window that the rows have asked for."""
+        options = _with_window(self.options, window_rows)
+        blocks = _divided(options, self.rule, self.blocks.rows)
+        return replace(self, options=options, window_rows=window_rows, blocks=blocks, usual_window_rows=None)
 
 
 def plan_training(
-    kind: str, options: Mapping[str, JSON], threshold: Mapping[str, JSON] | None, *, rows: int
+    kind: str,
+    options: Mapping[str, JSON],
+    threshold: Mapping[str, JSON] | None,
+    *,
+    rows: int,
+    sensors: int | None = None,
+    image_shape: tuple[int, int, int] | None = None,
 ) -> TrainingPlan:
-    """Check a wish for a detector against the number of its training rows.
+    """Check a wish for a detector against the number of its training rows, which may each be an image.
+
+    Parameters
+    ----------
+    sensors
+        Columns of the rows, where they are known; the kind `auto` goes by them.
 
     Raises
     ------
@@ -47,20 +91,77 @@ def plan_training(
     TooFewRows
         If the rows do not suffice; with the number that would.
     """
-    chosen = parse_options(kind, options)
+    if image_shape is not None:
+        return _plan_images(kind, options, threshold, rows, ImageShape(*image_shape))
+    choice = choose_kind(rows, sensors, options) if kind == AUTO else None
+    chosen = parse_options(kind if choice is None else choice.kind, options)
     rule = default_rule(chosen) if threshold is None else read_unlabelled_rule(threshold)
-    window_rows = chosen.window_rows
-    smoothing = smoothing_rows(chosen)
-    warmup_rows = window_rows + smoothing - 2
+    usual_window_rows = None
+    if options.get("window_rows") == AUTO and isinstance(chosen, WindowNetworkOptions):
+        usual_window_rows = chosen.window_rows
+        most_rows = most_window_rows(rows, smoothing_rows(chosen, rows))
+        chosen = replace(chosen, window_rows=min(usual_window_rows, most_rows))
+    return TrainingPlan(
+        chosen,
+        None if choice is None else choice.reason,
+        rule,
+        chosen.window_rows,
+        _divided(chosen, rule, rows),
+        usual_window_rows,
+    )
+
+
+def _plan_images(
+    kind: str,
+    options: Mapping[str, JSON],
+    threshold: Mapping[str, JSON] | None,
+    rows: int,
+    shape: ImageShape,
+) -> TrainingPlan:
+    shape.check()
+    chosen = parse_image_options(kind, options)
+    rule = default_rule(chosen) if threshold is None else read_unlabelled_rule(threshold)
+    reason = IMAGE_AUTO_REASON if kind == AUTO else None
+    blocks = _divided(chosen, rule, rows)
+    return TrainingPlan(chosen, reason, rule, chosen.window_rows, blocks, image_shape=shape)
+
+
+def _divided(options: Options, rule: UnlabelledRule, rows: int) -> Blocks:
+    try:
+        return _blocks(options, rule, rows)
+    except TooFewRows as refusal:
+        raise TooFewRows(refusal.what, rows=rows, rows_needed=_enough(options, rule, refusal.rows_needed)) from None
+
+
+def _enough(options: Options, rule: UnlabelledRule, rows: int) -> int:
+    """Rows, from these on, that do: with more of them a head may look further back, which takes still more."""
+    while True:
+        try:
+            _blocks(options, rule, rows)
+        except TooFewRows as refusal:
+            rows = refusal.rows_needed
+        else:
+            return rows
+
+
+def _blocks(options: Options, rule: UnlabelledRule, rows: int) -> Blocks:
+    smoothing = smoothing_rows(options, rows)
+    warmup_rows = options.window_rows + smoothing - 2
     blocks = divide(
         rows,
         warmup_rows=warmup_rows,
         least_scored_rows=smoothing,
-        stops_early=isinstance(chosen, NetworkOptions),
+        stops_early=isinstance(options, NetworkOptions),
     )
+    if isinstance(options, NetworkOptions) and blocks.fit_end - options.window_rows + 1 < LEAST_FIT_WINDOWS:
+        raise TooFewRows("training a network", rows=rows, rows_needed=rows + 1)
     spacing_rows = warmup_rows + 1
     if max(blocks.held_out_rows // spacing_rows, 1) < rule.independent_needed:
         held_out = rule.independent_needed * spacing_rows
         needed = rows_for(held_out_rows=held_out, warmup_rows=warmup_rows)
         raise TooFewRows(f"the threshold method {rule.method!r}", rows=rows, rows_needed=needed)
-    return TrainingPlan(chosen, AUTO_REASON if kind == AUTO else None, rule, window_rows, blocks)
+    return blocks
+
+
+def _with_window(options: Options, window_rows: int) -> Options:
+    return replace(options, window_rows=window_rows) if isinstance(options, WindowNetworkOptions) else options

@@ -3,16 +3,29 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Protocol
 
 from services.anomaly.domain.arrays import Floats
-from services.anomaly.domain.rows import RowsRefused, check_columns, check_times, rows_from_lists
+from services.anomaly.domain.preparation_fit import prepare_training
+from services.anomaly.domain.preparation_off import OffRule, check_off_column, read_off_rule
+from services.anomaly.domain.rows import RowsRefused, check_columns, check_times, rows_from_lists, times_us
 from services.anomaly.domain.training_plan import plan_training
 from services.anomaly.domain.workbench import Workbench
 from shared.contracts.job import Job
 from shared.errors import JSON, AppError, Fault, Kind
 
 TRAIN_JOB = "anomaly.train"
+
+
+class Promotion(StrEnum):
+    """Whether a version begins to serve when it is published."""
+
+    ALWAYS = "always"
+    AUTO = "auto"
+    """Unless it is clearly worse than the version that serves."""
+    MANUAL = "manual"
+    """Not before somebody says so."""
 
 
 class UploadMissing(AppError):
@@ -31,23 +44,37 @@ class Table:
     Parameters
     ----------
     rows
-        `(n, c)`, finite, oldest first.
+        `(n, c)`, oldest first; NaN where a reading is missing.
     times
         `(n,)`, increasing, or none.
+    image_shape
+        Height, width and channels, where a row is an image.
     """
 
     columns: tuple[str, ...]
     rows: Floats
     times: tuple[datetime, ...] | None
+    image_shape: tuple[int, int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class KeptTable:
-    """Where a table is kept, and its measures."""
+    """Where a table is kept, and its measures.
+
+    Parameters
+    ----------
+    missing
+        Readings that are not there.
+    period
+        Time of the first and the last row, where there are times.
+    """
 
     digest: str
     columns: tuple[str, ...]
     rows: int
+    missing: int = 0
+    period: tuple[datetime, datetime] | None = None
+    image_shape: tuple[int, int, int] | None = None
 
 
 class TableStore(Protocol):
@@ -80,6 +107,10 @@ class TrainingRequest:
         One of the two.
     units
         By column.
+    off
+        When the machine is off.
+    order
+        Of the columns in the detector, where it differs from that of the values.
     """
 
     name: str
@@ -91,6 +122,9 @@ class TrainingRequest:
     units: Mapping[str, str]
     options: Mapping[str, JSON]
     threshold: Mapping[str, JSON] | None
+    off: Mapping[str, JSON] | None = None
+    order: Sequence[str] | None = None
+    promote: Promotion = Promotion.ALWAYS
 
 
 class TrainingDesk:
@@ -106,7 +140,7 @@ class TrainingDesk:
 
         Raises
         ------
-        KindUnknown, OptionsRefused, RuleRefused, RowsRefused, TooFewRows
+        KindUnknown, OptionsRefused, RuleRefused, OffRuleRefused, RowsRefused, TooFewRows, TooFewUsableRows
             If it cannot be trained.
         UploadMissing
             If the upload it names is not there.
@@ -125,15 +159,28 @@ class TrainingDesk:
         if unprintable:
             faults = [Fault(f"/training/units/{name}", "printable characters only") for name in unprintable]
             raise RowsRefused("a unit cannot be written like this", faults=faults)
-        plan_training(wanted.kind, wanted.options, wanted.threshold, rows=kept.rows)
+        off = _off_rule(wanted, columns)
+        if kept.image_shape is not None and (tuple(columns) != tuple(kept.columns) or off is not None):
+            fault = Fault("/training/columns", "leave them out: an image is learned as a whole")
+            raise RowsRefused("the upload holds images", faults=[fault])
+        plan_training(
+            wanted.kind,
+            wanted.options,
+            wanted.threshold,
+            rows=kept.rows,
+            sensors=len(columns),
+            image_shape=kept.image_shape,
+        )
         payload: dict[str, JSON] = {
             "name": wanted.name,
             "kind": wanted.kind,
             "table": kept.digest,
-            "columns": columns,
+            "columns": list(wanted.order or columns),
             "units": dict(wanted.units),
             "options": dict(wanted.options),
             "threshold": None if wanted.threshold is None else dict(wanted.threshold),
+            "off": None if off is None else off.to_json(),
+            "promote": wanted.promote.value,
         }
         return self._queue.submit(payload, owner=owner, idempotency_key=idempotency_key)
 
@@ -159,8 +206,17 @@ class TrainingDesk:
         if times is not None:
             check_times(times, len(rows), pointer="/training/timestamps")
         # Refused before anything is kept.
-        plan_training(wanted.kind, wanted.options, wanted.threshold, rows=len(rows))
+        plan = plan_training(wanted.kind, wanted.options, wanted.threshold, rows=len(rows), sensors=len(columns))
+        prepare_training(
+            rows, None if times is None else times_us(times), tuple(columns), _off_rule(wanted, columns), plan
+        )
         return self._tables.keep(Table(tuple(columns), rows, times)), columns
+
+
+def _off_rule(wanted: TrainingRequest, columns: Sequence[str]) -> OffRule | None:
+    rule = None if wanted.off is None else read_off_rule(wanted.off)
+    check_off_column(rule, columns)
+    return rule
 
 
 def _check_subset(columns: Sequence[str], available: Sequence[str]) -> None:

@@ -7,14 +7,19 @@ from fastapi import APIRouter, Header, Query, Response, status
 
 from services.anomaly.domain.blocks import TooFewRows
 from services.anomaly.domain.catalogue import Catalogue, CursorInvalid, DetectorMissing
+from services.anomaly.domain.live_counts import LiveCounts, Promise
 from services.anomaly.domain.options.kinds import AUTO, DetectorKind, KindUnknown
 from services.anomaly.domain.options.reading import OptionsRefused
+from services.anomaly.domain.preparation import TimesMissing
+from services.anomaly.domain.preparation_fit import TooFewUsableRows
+from services.anomaly.domain.preparation_off import OffRuleRefused
 from services.anomaly.domain.rows import RowsRefused
 from services.anomaly.domain.scoring import TooManyRows
 from services.anomaly.domain.threshold_desk import ThresholdDesk
 from services.anomaly.domain.thresholds import RuleRefused
 from services.anomaly.domain.training_requests import TrainingDesk, UploadMissing
 from services.anomaly.domain.workbench import Overloaded
+from services.anomaly.schemas.live import LiveResponse
 from services.anomaly.schemas.requests import DetectorRequest, ThresholdRequest
 from services.anomaly.schemas.responses import (
     DetectorList,
@@ -49,8 +54,10 @@ async def status_of_service(caller: Reader) -> StatusResponse:
         KindUnknown,
         OptionsRefused,
         RuleRefused,
+        OffRuleRefused,
         RowsRefused,
         TooFewRows,
+        TooFewUsableRows,
         UploadMissing,
         IdempotencyConflict,
         QueueUnavailable,
@@ -82,9 +89,14 @@ async def list_detectors(
 
 
 @router.get("/detectors/{name}", responses=responses(NotAllowed, DetectorMissing))
-async def get_detector(name: str, detectors: Detectors, _caller: Reader) -> DetectorResponse:
-    """Show a detector's card."""
-    return DetectorResponse.of(await to_thread.run_sync(detectors.entry, name))
+async def get_detector(
+    name: str, detectors: Detectors, live: Annotated[LiveCounts, use(LiveCounts)], caller: Reader
+) -> DetectorResponse:
+    """Show a detector's card, and whether its alarms keep what the card promises."""
+    entry = await to_thread.run_sync(detectors.entry, name)
+    counts = [count for count in await to_thread.run_sync(live.of, entry) if caller.may_reach(count.asset)]
+    met = LiveResponse.of_all(counts, Promise.of(entry.threshold))
+    return DetectorResponse.of(entry).model_copy(update={"live": met})
 
 
 @router.delete(
@@ -97,7 +109,9 @@ async def delete_detector(name: str, detectors: Detectors, _caller: Trainer) -> 
 
 @router.put(
     "/detectors/{name}/threshold",
-    responses=responses(NotAllowed, DetectorMissing, RuleRefused, RowsRefused, TooFewRows, TooManyRows, Overloaded),
+    responses=responses(
+        NotAllowed, DetectorMissing, RuleRefused, RowsRefused, TimesMissing, TooFewRows, TooManyRows, Overloaded
+    ),
 )
 async def set_threshold(
     name: str,

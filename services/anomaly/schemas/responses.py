@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Self
 
+import numpy as np
 from pydantic import BaseModel, Field
 
 from services.anomaly.domain.alerts import leading_sensors
@@ -12,6 +13,11 @@ from services.anomaly.domain.catalogue import DetectorEntry, DetectorPage
 from services.anomaly.domain.scoring import Scored
 from services.anomaly.domain.thresholds import Threshold
 from services.anomaly.domain.training_requests import KeptTable
+from services.anomaly.domain.usability import unusable_rows
+from services.anomaly.schemas.live import LiveResponse
+
+# Of a score job; its result is part of every list of jobs.
+_EPISODES_TOLD = 20
 
 
 class ThresholdResponse(BaseModel):
@@ -54,10 +60,13 @@ class VersionResponse(BaseModel):
     size_bytes: int
     created_at: datetime
     job_id: str | None
+    comparison: dict[str, Any] | None = Field(
+        description="of a version trained to follow another: how both judge its later held-out rows"
+    )
 
 
 class DetectorResponse(BaseModel):
-    """A detector's card; its newest version serves."""
+    """A detector's card: that of the version that serves."""
 
     name: str
     kind: str
@@ -70,9 +79,13 @@ class DetectorResponse(BaseModel):
     threshold: ThresholdInForce
     options: dict[str, Any]
     blocks: dict[str, Any] = Field(description="how the training rows were divided")
+    preparation: dict[str, Any] = Field(description="what was missing, off, periodic or doubled in the training rows")
     training: dict[str, Any] = Field(description="training report; empty where there is nothing to train")
     period: list[str] | None = Field(description="times of the first and the last training row")
     versions: list[VersionResponse]
+    live: LiveResponse | None = Field(
+        default=None, description="alarms since it serves, against what the threshold's evidence promises; not in lists"
+    )
 
     @classmethod
     def of(cls, entry: DetectorEntry) -> Self:
@@ -107,6 +120,7 @@ class DetectorResponse(BaseModel):
             ),
             options=card["options"],
             blocks=card["blocks"],
+            preparation=card.get("preparation", {}),
             training=card["training"],
             period=card["period"],
             versions=[
@@ -116,6 +130,7 @@ class DetectorResponse(BaseModel):
                     size_bytes=version.size_bytes,
                     created_at=version.created_at,
                     job_id=version.job_id,
+                    comparison=None if version.comparison is None else dict(version.comparison),
                 )
                 for version in entry.versions
             ],
@@ -155,12 +170,25 @@ class ContributionResponse(BaseModel):
     score: float
     severity: float = Field(ge=0, le=1)
     sensors: dict[str, float]
+    attention: dict[str, float] | None = Field(
+        default=None,
+        description="share of the model's attention that each sensor received, of kinds that have any; not what the "
+        "score is made of",
+    )
+
+
+class UnusableResponse(BaseModel):
+    """Rows without a score, one after the other; `start` and `end` are positions, both included."""
+
+    start: int
+    end: int
+    reason: str = Field(description="warm_up, after_gap, missing or machine_off")
 
 
 class ScoreResponse(BaseModel):
     """Scores of the rows, in their order.
 
-    A row's score is null, and its label 0, where the detector's warm-up rows before it were not given.
+    A row's score is null, and its label 0, where it is not usable; `unusable` says why.
     """
 
     detector: str
@@ -171,11 +199,20 @@ class ScoreResponse(BaseModel):
     threshold: float
     episodes: list[EpisodeResponse]
     contributions: list[ContributionResponse]
+    unusable: list[UnusableResponse]
 
     @classmethod
-    def of(cls, scored: Scored, asset: str | None) -> Self:
-        """Translate."""
+    def of(cls, scored: Scored, asset: str | None, *, most_contributions: int | None = None) -> Self:
+        """Translate.
+
+        Parameters
+        ----------
+        most_contributions
+            Of so many anomalous rows at most, those with the highest scores.
+        """
         detector, found, times = scored.ready.detector, scored.detection, scored.times
+        anomalous = found.labels.nonzero()[0]
+        explained = np.sort(anomalous[np.argsort(-found.scores[anomalous], kind="stable")[:most_contributions]])
         return cls(
             detector=detector.name,
             version=detector.version,
@@ -203,9 +240,48 @@ class ScoreResponse(BaseModel):
                     score=float(found.scores[row]),
                     severity=float(found.severity[row]),
                     sensors=dict(zip(detector.column_names, found.contributions[row].tolist(), strict=True)),
+                    attention=_attention(scored, row),
                 )
-                for row in found.labels.nonzero()[0].tolist()
+                for row in explained.tolist()
             ],
+            unusable=[
+                UnusableResponse(start=rows.start, end=rows.end, reason=rows.reason.word)
+                for rows in unusable_rows(found.reasons)
+            ],
+        )
+
+
+class ScoreJobResult(BaseModel):
+    """What a score job tells at its end; all scores lie at `scores_url`.
+
+    There, contributions are those of the anomalous rows with the highest scores, 10 000 at most.
+    """
+
+    detector: str
+    version: str
+    asset: str | None
+    rows: int
+    scored: int = Field(description="rows with a score")
+    anomalous: int
+    threshold: float
+    episode_count: int
+    episodes: list[EpisodeResponse] = Field(description="the first of them")
+    scores_url: str
+
+    @classmethod
+    def of(cls, scores: ScoreResponse, job_id: str) -> Self:
+        """Sum up."""
+        return cls(
+            detector=scores.detector,
+            version=scores.version,
+            asset=scores.asset,
+            rows=len(scores.scores),
+            scored=sum(score is not None for score in scores.scores),
+            anomalous=sum(scores.labels),
+            threshold=scores.threshold,
+            episode_count=len(scores.episodes),
+            episodes=scores.episodes[:_EPISODES_TOLD],
+            scores_url=f"/api/v1/anomaly/scores/{job_id}",
         )
 
 
@@ -215,11 +291,21 @@ class UploadResponse(BaseModel):
     upload_id: str
     rows: int
     columns: list[str]
+    missing: int = Field(description="readings that are not there")
+    period: list[datetime] | None = Field(description="times of the first and the last row")
+    image_shape: list[int] | None = Field(description="height, width and channels of a row that is an image")
 
     @classmethod
     def of(cls, upload_id: str, kept: KeptTable) -> Self:
         """Translate."""
-        return cls(upload_id=upload_id, rows=kept.rows, columns=list(kept.columns))
+        return cls(
+            upload_id=upload_id,
+            rows=kept.rows,
+            columns=list(kept.columns),
+            missing=kept.missing,
+            period=None if kept.period is None else list(kept.period),
+            image_shape=None if kept.image_shape is None else list(kept.image_shape),
+        )
 
 
 class StatusResponse(BaseModel):
@@ -228,6 +314,12 @@ class StatusResponse(BaseModel):
     status: str
     kinds: list[str]
     user: str
+
+
+def _attention(scored: Scored, row: int) -> dict[str, float] | None:
+    if scored.attention is None:
+        return None
+    return dict(zip(scored.ready.detector.column_names, scored.attention[row].tolist(), strict=True))
 
 
 def _without_nan(values: Sequence[float]) -> list[float | None]:

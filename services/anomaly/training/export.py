@@ -63,19 +63,20 @@ class ScoringGraph(nn.Module):
         self.register_buffer("mean", torch.from_numpy(scaling.mean))
         self.register_buffer("scale", torch.from_numpy(scaling.scale))
 
-    def forward(self, windows: Tensor) -> tuple[Tensor, Tensor]:
-        """`(b, c)` residuals and `(b, k)` latents of `(b, w, c)` windows in the units of the sensors."""
+    def forward(self, windows: Tensor) -> tuple[Tensor, ...]:
+        """`(b, c)` residuals, `(b, k)` latents and extras of `(b, w, c)` windows in the units of the sensors."""
         scaled = (windows - self.mean) / self.scale
         shown = scaled.clamp(-INPUT_LIMIT, INPUT_LIMIT)
         network_input = shown.float()
         beyond = (scaled - shown)[:, -1]
-        latent = self.network.latent(network_input).double()
+        latent = self.network.latent(network_input)
+        inside = (latent.double(), *(extra.double() for extra in self.network.extras(network_input).values()))
         if self.by_error:
             # The head of a raw error divides by the square root of the number of sensors.
             sensors = windows.shape[-1]
-            parts = self.network.error_parts(network_input).double()
-            return (parts * sensors).sqrt() + beyond.abs(), latent
-        return self.network.residuals(network_input).double() + beyond, latent
+            parts = self.network.error_parts_at(network_input, latent).double()
+            return (parts * sensors).sqrt() + beyond.abs(), *inside
+        return self.network.residuals_at(network_input, latent).double() + beyond, *inside
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +88,15 @@ class Parity:
 
 
 def export(graph: ScoringGraph, *, window_rows: int, sensors: int) -> ExportedNetwork:
-    """Write the graph: `windows (b, w, c)` in, `residuals (b, c)` and `latent (b, k)` out, all in double precision."""
+    """Write the graph: `windows (b, w, c)` in; `residuals (b, c)`, `latent (b, k)` and the family's extras out.
+
+    All are in double precision.
+    """
     graph.eval()
     example = torch.zeros((2, window_rows, sensors), dtype=torch.float64)
     with torch.no_grad():
-        _, latent = graph(example)
+        _, *inside = graph(example)
+        names = [LATENT_NAME, *graph.network.extras(example.float())]
     with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "model.onnx"
         for message in _EXPECTED_WARNINGS:
@@ -103,10 +108,11 @@ def export(graph: ScoringGraph, *, window_rows: int, sensors: int) -> ExportedNe
             dynamo=False,
             opset_version=OPSET,
             input_names=[INPUT_NAME],
-            output_names=[OUTPUT_NAME, LATENT_NAME],
-            dynamic_axes={name: {0: "batch"} for name in (INPUT_NAME, OUTPUT_NAME, LATENT_NAME)},
+            output_names=[OUTPUT_NAME, *names],
+            dynamic_axes={name: {0: "batch"} for name in (INPUT_NAME, OUTPUT_NAME, *names)},
         )
-        return ExportedNetwork(target.read_bytes(), window_rows, sensors, {LATENT_NAME: latent.shape[1]})
+        widths = {name: values.shape[1] for name, values in zip(names, inside, strict=True)}
+        return ExportedNetwork(target.read_bytes(), window_rows, sensors, widths)
 
 
 def prove_parity(graph: ScoringGraph, exported: Floats, windows: Floats) -> Parity:

@@ -4,14 +4,17 @@ import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.optim import Optimizer
 
 from services.anomaly.domain.options.network import NetworkOptions
+from services.anomaly.domain.runs import Windows
+from services.anomaly.domain.training_plan import LEAST_FIT_WINDOWS
+from services.anomaly.training.adam import Adam
+from services.anomaly.training.beat import Beat, Progress
 from services.anomaly.training.networks.contract import Network
 from shared.errors import AppError, Kind
 
@@ -20,6 +23,10 @@ from shared.errors import AppError, Kind
 INPUT_LIMIT = 100.0
 # Improvements of the stop block's loss below this are noise.
 _LEAST_IMPROVEMENT = 1e-4
+# Where nobody chose the steps of an epoch it is one pass over the windows, but no more than this: with a million of
+# them the stop block is asked, and a training ends, within minutes instead of hours.
+_MOST_STEPS = 500
+_STOP_BATCH = 512
 
 
 class TrainingDiverged(AppError):
@@ -28,15 +35,23 @@ class TrainingDiverged(AppError):
     kind, code = Kind.INVALID, "anomaly.training_diverged"
 
 
-class TrainingCancelled(AppError):
-    """Somebody asked for the training to stop."""
+class TooFewWindows(AppError):
+    """Breaks between the rows leave too few unbroken windows."""
 
-    kind, code = Kind.CONFLICT, "anomaly.training_cancelled"
+    kind, code = Kind.INVALID, "anomaly.too_few_windows"
+
+    def __init__(self, fit_windows: int, stop_windows: int) -> None:
+        super().__init__(
+            f"training takes {LEAST_FIT_WINDOWS} windows without a break in the fit block and one in the stop block; "
+            f"there are {fit_windows} and {stop_windows}",
+            fit_windows=fit_windows,
+            stop_windows=stop_windows,
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """One pass over the fit block; losses are those of the family [1]."""
+    """The steps between two looks at the stop block; losses are those of the family [1]."""
 
     number: int
     of: int
@@ -46,10 +61,18 @@ class Epoch:
 
 @dataclass(frozen=True, slots=True)
 class FitReport:
-    """How the training went; the network is the one after `best_epoch`."""
+    """How the training went; the network is the one after `best_epoch`.
+
+    Parameters
+    ----------
+    windows
+        Of the fit block.
+    """
 
     epochs: tuple[Epoch, ...]
     best_epoch: int
+    windows: int
+    steps_per_epoch: int
 
     @property
     def stopped_early(self) -> bool:
@@ -72,16 +95,37 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+@contextmanager
+def reproducible(seed: int, device: torch.device) -> Iterator[None]:
+    """Start torch's random numbers from a seed meanwhile, and give the caller's back."""
+    devices = [torch.cuda.current_device()] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield
+
+
+def training_device() -> torch.device:
+    """The graphics processor where there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def steps_per_epoch(windows: int, options: NetworkOptions) -> int:
+    """Batches between two looks at the stop block: a pass over the windows, or fewer, unless somebody chose."""
+    if options.steps_per_epoch is not None:
+        return options.steps_per_epoch
+    return min(math.ceil(windows / options.batch_size), _MOST_STEPS)
+
+
 def fit_network(
     network: Network,
-    fit_windows: NDArray[np.float32],
-    stop_windows: NDArray[np.float32],
+    fit_windows: NDArray[np.float32] | Windows,
+    stop_windows: NDArray[np.float32] | Windows,
     options: NetworkOptions,
     *,
     on_epoch: Callable[[Epoch], None],
-    should_stop: Callable[[], bool],
+    beat: Beat,
 ) -> FitReport:
-    """Train in place and keep the weights that did best on the stop block.
+    """Train in place, where the network is, and keep the weights that did best on the stop block.
 
     Parameters
     ----------
@@ -91,68 +135,122 @@ def fit_network(
         `(n, w, c)` views; only a batch at a time is copied.
     on_epoch
         Called after every epoch.
-    should_stop
-        Asked before every epoch.
+    beat
+        Asked before every epoch, and struck after every step.
 
     Raises
     ------
+    TooFewWindows
+        With how many there are.
     TrainingDiverged
         If a loss is no longer finite.
     TrainingCancelled
-        If `should_stop` said so.
+        If the beat says so.
     """
-    shuffle = np.random.default_rng(options.seed)
-    optimisers = network.optimisers(options.learning_rate)
-    epochs: list[Epoch] = []
-    best, best_loss, weights = 0, math.inf, copy.deepcopy(network.state_dict())
-    for number in range(1, options.epochs + 1):
-        if should_stop():
-            raise TrainingCancelled(f"training was cancelled after {number - 1} epochs", epochs=number - 1)
-        order = shuffle.permutation(len(fit_windows))
-        epoch = Epoch(
-            number,
-            options.epochs,
-            _train_once(network, optimisers, fit_windows, order, options.batch_size),
-            mean_loss(network, stop_windows),
-        )
-        if not (math.isfinite(epoch.fit_loss) and math.isfinite(epoch.stop_loss)):
-            raise TrainingDiverged(f"the loss is not a number after epoch {number}: lower the learning rate")
-        epochs.append(epoch)
-        on_epoch(epoch)
-        if epoch.stop_loss < best_loss - _LEAST_IMPROVEMENT:
-            best, best_loss, weights = number, epoch.stop_loss, copy.deepcopy(network.state_dict())
-        if number - best >= options.patience_epochs:
-            break
-    network.load_state_dict(weights)
+    if len(fit_windows) < LEAST_FIT_WINDOWS or len(stop_windows) == 0:
+        raise TooFewWindows(len(fit_windows), len(stop_windows))
+    steps = steps_per_epoch(len(fit_windows), options)
+    # Judging takes no more windows than training: neighbouring ones say nearly the same.
+    stride = max(math.ceil(len(stop_windows) / (steps * options.batch_size)), 1)
+    course = _Course(
+        network,
+        fit_windows,
+        stop_windows[::stride],
+        options,
+        on_epoch=on_epoch,
+        beat=beat,
+        shuffle=np.random.default_rng(options.seed),
+        steps=steps,
+    )
+    best = 0
+    for stage in range(network.stages):
+        network.begin_stage(stage)
+        best = course.run(first=stage * options.epochs + 1)
     network.eval()
-    return FitReport(tuple(epochs), best)
+    return FitReport(tuple(course.epochs), best, len(fit_windows), steps)
 
 
-def mean_loss(network: Network, windows: NDArray[np.float32]) -> float:
-    """Mean stop loss of `(n, w, c)` windows; NaN without windows."""
+def mean_loss(network: Network, windows: NDArray[np.float32] | Windows) -> float:
+    """Mean stop loss of `(n, w, c)` windows."""
     network.eval()
     total = 0.0
     with torch.no_grad():
-        for start in range(0, len(windows), 512):
-            batch = _tensor(windows[start : start + 512])
+        for start in range(0, len(windows), _STOP_BATCH):
+            batch = _tensor(network, windows[start : start + _STOP_BATCH])
             total += float(network.stop_loss(batch)) * len(batch)
-    return total / len(windows) if len(windows) else math.nan
+    return total / len(windows)
 
 
-def _train_once(
-    network: Network,
-    optimisers: Sequence[Optimizer],
-    windows: NDArray[np.float32],
-    order: NDArray[np.int64],
-    batch_size: int,
-) -> float:
-    network.train()
-    total = 0.0
-    for start in range(0, len(order), batch_size):
-        batch = _tensor(windows[order[start : start + batch_size]])
-        total += network.learn(batch, optimisers) * len(batch)
-    return total / len(order)
+def mean_squared_residual(network: Network, windows: NDArray[np.float32]) -> float:
+    """How much of the newest rows of `(n, w, c)` windows a network leaves unexplained [variances]."""
+    with torch.no_grad():
+        return float((network.residuals(_tensor(network, windows)) ** 2).mean())
 
 
-def _tensor(windows: NDArray[np.float32]) -> torch.Tensor:
-    return torch.from_numpy(np.array(windows, dtype=np.float32))
+@dataclass(slots=True)
+class _Course:
+    """The epochs of a training, one stage after the other."""
+
+    network: Network
+    windows: NDArray[np.float32] | Windows
+    stop_windows: NDArray[np.float32] | Windows
+    options: NetworkOptions
+    on_epoch: Callable[[Epoch], None]
+    beat: Beat
+    shuffle: np.random.Generator
+    steps: int
+    epochs: list[Epoch] = field(default_factory=list)
+
+    @property
+    def of(self) -> int:
+        """Most epochs there can be."""
+        return self.network.stages * self.options.epochs
+
+    def run(self, first: int) -> int:
+        """Train from epoch `first` until the stop block is no longer better; returns the epoch it was best after."""
+        network, options = self.network, self.options
+        optimisers = network.optimisers(options.learning_rate)
+        best, best_loss, weights = first - 1, math.inf, copy.deepcopy(network.state_dict())
+        for number in range(first, first + options.epochs):
+            self.beat.ask(len(self.epochs))
+            network.begin_epoch(number - first + 1)
+            epoch = Epoch(number, self.of, self._train_once(number, optimisers), mean_loss(network, self.stop_windows))
+            _check(epoch.stop_loss, f"the loss of the stop block after epoch {number}", number)
+            self.epochs.append(epoch)
+            self.on_epoch(epoch)
+            if epoch.stop_loss < best_loss - _LEAST_IMPROVEMENT:
+                best, best_loss, weights = number, epoch.stop_loss, copy.deepcopy(network.state_dict())
+            if number - best >= options.patience_epochs:
+                break
+        network.load_state_dict(weights)
+        return best
+
+    def _train_once(self, number: int, optimisers: Sequence[Adam]) -> float:
+        network, size = self.network, self.options.batch_size
+        network.train()
+        order = self._order()
+        total = 0.0
+        for step, start in enumerate(range(0, len(order), size), start=1):
+            batch = _tensor(network, self.windows[order[start : start + size]])
+            loss = network.learn(batch, optimisers)
+            _check(loss, f"the training loss in step {step} of epoch {number}", number)
+            total += loss * len(batch)
+            self.beat.strike(Progress(number, self.of, step, self.steps))
+        return total / len(order)
+
+    def _order(self) -> NDArray[np.int64]:
+        """Windows of one epoch: shuffled passes over all of them, as many as the steps take."""
+        count, size = len(self.windows), self.options.batch_size
+        wanted = count if math.ceil(count / size) == self.steps else self.steps * size
+        passes = [self.shuffle.permutation(count) for _ in range(math.ceil(wanted / count))]
+        return np.concatenate(passes)[:wanted]
+
+
+def _tensor(network: Network, windows: NDArray[np.float32] | Windows) -> torch.Tensor:
+    device = next(network.parameters()).device
+    return torch.from_numpy(np.array(windows, dtype=np.float32)).to(device)
+
+
+def _check(loss: float, what: str, epoch: int) -> None:
+    if not math.isfinite(loss):
+        raise TrainingDiverged(f"{what} is not a number: lower the learning rate", epoch=epoch)

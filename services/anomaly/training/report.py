@@ -7,7 +7,9 @@ from services.anomaly.training.fit import FitReport
 from shared.errors import JSON
 
 
-def training_report(fit: FitReport, parity: Parity, *, parameters: int, unexplained: float) -> dict[str, JSON]:
+def training_report(
+    fit: FitReport, parity: Parity, *, parameters: int, unexplained: float, device: str, training_s: float
+) -> dict[str, JSON]:
     """Put the figures of a training into plain values.
 
     Parameters
@@ -17,6 +19,10 @@ def training_report(fit: FitReport, parity: Parity, *, parameters: int, unexplai
     unexplained
         Mean squared residual of the limit block; 1 is what predicting the mean of the fit block would leave if the
         plant had not moved on since.
+    device
+        Where the network was trained.
+    training_s
+        Time it took, without export [s].
     """
     return {
         "fit_loss": [epoch.fit_loss for epoch in fit.epochs],
@@ -24,6 +30,10 @@ def training_report(fit: FitReport, parity: Parity, *, parameters: int, unexplai
         "epochs": len(fit.epochs),
         "best_epoch": fit.best_epoch,
         "stopped_early": fit.stopped_early,
+        "windows": fit.windows,
+        "steps_per_epoch": fit.steps_per_epoch,
+        "device": device,
+        "training_s": training_s,
         "parameters": parameters,
         "held_out_mean_squared_residual": unexplained,
         "parity": {"windows": parity.windows, "largest_difference": parity.largest_difference},

@@ -85,8 +85,10 @@ _ANOMALY: tuple[tuple[str, str, Needs], ...] = (
     ("PUT", "/detectors/{name}/threshold", Permission.SET_THRESHOLD),
     ("GET", "/detectors/{name}/drift", Permission.READ),
     ("POST", "/detectors/{name}/retrain", Permission.TRAIN),
+    ("POST", "/detectors/{name}/activate", Permission.TRAIN),
     ("GET", "/detectors/{name}/latent", Permission.READ),
     ("GET", "/detectors/{name}/report", Permission.READ),
+    ("GET", "/scores/{job_id}", Permission.READ),
     ("GET", "/assets/{asset}/health", Permission.READ),
 )
 

@@ -3,6 +3,7 @@
 import contextlib
 import time
 from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from services.anomaly.app import create_app
 from services.anomaly.settings import AnomalySettings
-from services.anomaly.worker import train_detector
+from services.anomaly.worker import score_table, train_detector
 from shared.errors import JSON
 from tests.integration.worker_site import PATIENCE_S, WorkerSite
 
@@ -35,12 +36,28 @@ class Site(WorkerSite):
 
     def train_now(self, job_id: str) -> Mapping[str, JSON]:
         """Do the job in this process, as the child of a worker would."""
-        place: dict[str, JSON] = {
+        return train_detector(self.claimed(job_id, self._place()))
+
+    def score_now(self, job_id: str) -> Mapping[str, JSON]:
+        """Do the score job in this process; from a running event loop, in a thread of its own."""
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(lambda: score_table(self.claimed(job_id, self._place()))).result()
+
+    def _place(self) -> dict[str, JSON]:
+        return {
             "store_url": self.settings.store_url,
             "cache_dir": str(self.folder / "worker-cache"),
             "signing_key_file": str(self.folder / "signing.pem"),
+            "trust_dir": str(self.settings.trust_dir),
+            "redis_url": self.redis_url,
         }
-        return train_detector(self.claimed(job_id, place))
+
+    def wait_for_progress(self, job_id: str) -> None:
+        """Return once a worker has begun with the job."""
+        deadline_s = time.monotonic() + PATIENCE_S
+        while not self.jobs.get(job_id).progress:
+            assert time.monotonic() < deadline_s, "the job has not begun"
+            time.sleep(0.02)
 
     def wait_for_an_epoch(self, job_id: str) -> None:
         """Return once the training is under way."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.anomaly_skab import judge, left_out, pool
+from benchmarks.anomaly.pump import judge, left_out, pool
 from benchmarks.skab import Run, read_runs
 from services.anomaly.domain.evaluation import Confusion
 from services.anomaly.library import Detector

@@ -104,7 +104,7 @@ async def test_training_takes_columns_of_an_upload_in_the_order_asked(site: Site
 @pytest.mark.parametrize(
     ("change", "code", "pointers"),
     [
-        ({"kind": "vae"}, "anomaly.kind_unknown", ["/kind"]),
+        ({"kind": "gan"}, "anomaly.kind_unknown", ["/kind"]),
         ({"options": {"epochs": 3}}, "anomaly.options_refused", ["/options/epochs"]),
         ({"threshold": {"method": "roc"}}, "anomaly.threshold_refused", ["/threshold/method"]),
         ({"threshold": {"method": "percentile", "q": 99.9}}, "anomaly.too_few_rows", None),
@@ -113,7 +113,7 @@ async def test_training_takes_columns_of_an_upload_in_the_order_asked(site: Site
         ({"training": {"rows": ROWS}}, "anomaly.rows_refused", ["/training/columns"]),
         ({"training": {"columns": ["a", "a", "b"], "rows": ROWS}}, "anomaly.rows_refused", ["/training/columns/1"]),
         (
-            {"training": {"columns": COLUMNS, "rows": [[1.0, None, 2.0], [1.0]]}},
+            {"training": {"columns": COLUMNS, "rows": [[1.0, 1e31, 2.0], [1.0]]}},
             "anomaly.rows_refused",
             ["/training/rows/0/1", "/training/rows/1"],
         ),

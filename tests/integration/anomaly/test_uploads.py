@@ -16,12 +16,16 @@ async def test_file_may_come_as_a_form(client: httpx.AsyncClient):
     assert answer.json()["columns"] == ["flow", "pressure"]
 
 
+async def test_readings_that_are_missing_are_counted(client: httpx.AsyncClient):
+    answer = await client.post("/uploads", content=b"a,b\n1,\nnan,2\n", headers=CSV)
+    assert (answer.status_code, answer.json()["rows"], answer.json()["missing"]) == (201, 2, 2)
+
+
 @pytest.mark.parametrize(
     ("file", "pointers"),
     [
         (b"a,b\n1,2\n3\n", ["/line/3"]),
-        (b"a,b\n1,\n", ["/line/2/b"]),
-        (b"a,b\n1,x\nnan,inf\n", ["/line/2/b", "/line/3/a", "/line/3/b"]),
+        (b"a,b\n1,x\nnan,inf\n", ["/line/2/b", "/line/3/b"]),
         (b"a,a\n1,2\n", ["/columns/1"]),
         (b"\xff\xfe\n", []),
         (b"", ["/columns"]),
@@ -51,9 +55,9 @@ async def test_times_that_cannot_be_used_are_refused(client: httpx.AsyncClient, 
 
 
 async def test_other_types_of_file_are_a_415_that_names_what_is_read(client: httpx.AsyncClient):
-    answer = await client.post("/uploads", content=b"PAR1", headers={"Content-Type": "application/vnd.apache.parquet"})
+    answer = await client.post("/uploads", content=b"%PDF", headers={"Content-Type": "application/pdf"})
     assert answer.status_code == 415
-    assert answer.json()["available"] == ["text/csv"]
+    assert answer.json()["available"] == ["text/csv", "application/vnd.apache.parquet", "application/x-npz"]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 import io
 from datetime import UTC, datetime
 
+import numpy as np
 import pytest
 
 from services.anomaly.domain.csv_table import TableLimits, UploadTooLarge, read_csv
@@ -32,6 +33,22 @@ def test_time_column_leaves_the_readings():
     assert table.columns == ("a", "b")
     assert table.rows.tolist() == [[1.0, 2.0], [3.0, 4.0]]
     assert table.times == (datetime(2026, 4, 1, tzinfo=UTC), datetime(2026, 4, 1, 0, 0, 1, tzinfo=UTC))
+
+
+def test_empty_cells_and_their_like_are_missing_readings():
+    table = read("a,b\n1,\n,2\nNaN,NA\nnull, \n")
+    assert table.rows[:2].tolist() == [
+        [1.0, pytest.approx(np.nan, nan_ok=True)],
+        [pytest.approx(np.nan, nan_ok=True), 2.0],
+    ]
+    assert np.isnan(table.rows[2:]).all()
+
+
+@pytest.mark.parametrize("cell", ["x", "inf", "-Infinity", "1e31", "1_5", "none of it"])
+def test_what_is_no_reading_is_refused_with_its_line(cell: str):
+    with pytest.raises(RowsRefused) as refusal:
+        read(f"a,b\n1,2\n1,{cell}\n")
+    assert [fault.pointer for fault in refusal.value.faults] == ["/line/3/b"]
 
 
 def test_header_alone_is_a_table_without_rows():

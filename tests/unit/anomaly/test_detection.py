@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.anomaly.domain.detection import Scorer
-from services.anomaly.domain.scores import Head
+from services.anomaly.domain.scores import Head, Scale
 
 
 class LastMinusFirst:
@@ -16,7 +16,7 @@ class LastMinusFirst:
         return batch[:, -1] - batch[:, 0]
 
 
-SCORER = Scorer(LastMinusFirst(), Head(3, np.zeros(2), np.eye(2)))
+SCORER = Scorer(LastMinusFirst(), Head((Scale(3, np.zeros(2), np.eye(2)),)))
 
 
 def rows_of(seed: int, n: int = 30) -> np.ndarray:

@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from services.anomaly.adapters.detector_bundle import read_detector
 from services.anomaly.domain.options.kinds import KindUnknown
-from services.anomaly.domain.options.reading import AUTO_REASON, OptionsRefused
+from services.anomaly.domain.options.reading import OptionsRefused
 from services.anomaly.domain.rows import RowsRefused
-from services.anomaly.domain.thresholds import RuleRefused
+from services.anomaly.domain.thresholds import Margin, RuleRefused
 from services.anomaly.library import Detector, NotFitted
+from shared.onnx.bundle import open_bundle
 from shared.onnx.errors import BundleAltered, BundleUntrustedKey
 from shared.onnx.signing import SigningKey, TrustStore
 
@@ -31,7 +33,7 @@ class Frame:
 def test_auto_says_what_it_chose_and_why():
     card = Detector().fit(NORMAL).card
     assert card["kind"] == "mahalanobis"
-    assert card["reason"] == AUTO_REASON
+    assert "no network here does clearly better" in card["reason"]
 
 
 def test_kind_that_was_asked_for_needs_no_reason():
@@ -41,7 +43,7 @@ def test_kind_that_was_asked_for_needs_no_reason():
 @pytest.mark.parametrize(
     ("make", "error"),
     [
-        (lambda: Detector("vae"), KindUnknown),
+        (lambda: Detector("oracle"), KindUnknown),
         (lambda: Detector(smoothing=3), OptionsRefused),
         (lambda: Detector(threshold={"method": "f1"}), RuleRefused),
     ],
@@ -110,7 +112,7 @@ def test_bundle_of_somebody_else_is_not_loaded(tmp_path: Path):
 def test_bundle_with_a_changed_limit_is_not_loaded(tmp_path: Path):
     Detector().fit(NORMAL).save(tmp_path / "bundle")
     manifest = tmp_path / "bundle" / "manifest.json"
-    manifest.write_text(manifest.read_text().replace('"factor":4.0', '"factor":9.0'))
+    manifest.write_text(manifest.read_text().replace('"factor":null', '"factor":9.0'))
     with pytest.raises(BundleAltered):
         Detector.load(tmp_path / "bundle")
 
@@ -124,3 +126,24 @@ def test_loading_and_scoring_import_no_torch(tmp_path: Path):
         "assert np.isfinite(found.scores[-1])"
     )
     subprocess.run([sys.executable, "-c", script], check=True, cwd=Path(__file__).parents[3])
+
+
+def test_limit_set_later_knows_how_far_the_sensors_wander(tmp_path: Path):
+    key = SigningKey.load_or_create(tmp_path / "signing.pem")
+    trust = TrustStore(tmp_path / "trust")
+    trust.enrol(key.public_pem())
+    walks = np.cumsum(NORMAL, axis=0)
+    detector = Detector().fit(walks)
+    detector.save(tmp_path / "bundle", key=key)
+    later = Margin().settle(read_detector(open_bundle(tmp_path / "bundle", trust)).held_out)
+    assert later.value == detector.threshold.value
+    assert later.evidence["factor"] == detector.threshold.evidence["factor"]
+    assert float(str(later.evidence["factor"])) > 3.0
+
+
+def test_steady_noise_is_left_alone_after_a_short_training():
+    called = []
+    for seed in range(8):
+        rows = np.random.default_rng(seed).normal(size=(1400, 4))
+        called.append(Detector().fit(rows[:400]).detect(rows[400:], context=rows[:400]).labels.mean())
+    assert np.mean(called) < 0.02

@@ -1,9 +1,15 @@
 import pytest
 
-from services.anomaly.domain.options.autoencoders import AutoencoderOptions, LstmAutoencoderOptions
-from services.anomaly.domain.options.kinds import HeadKind, KindUnknown
+from services.anomaly.domain.options.autoencoders import (
+    AutoencoderOptions,
+    DenoisingAutoencoderOptions,
+    LstmAutoencoderOptions,
+)
+from services.anomaly.domain.options.kinds import DetectorKind, HeadKind, KindUnknown
+from services.anomaly.domain.options.preparation import SeasonRule
 from services.anomaly.domain.options.reading import Options, OptionsRefused, options_json, parse_options
 from services.anomaly.domain.options.statistical import MahalanobisOptions, PcaOptions
+from services.anomaly.domain.options.vae import LikelihoodKind, VaeOptions
 from shared.errors import JSON
 
 
@@ -16,6 +22,8 @@ from shared.errors import JSON
         ("autoencoder", {"latent": "auto", "epochs": None}, AutoencoderOptions()),
         ("autoencoder", {"head": "error", "latent": 3}, AutoencoderOptions(head=HeadKind.ERROR, latent=3)),
         ("lstm_autoencoder", {"learning_rate": 1}, LstmAutoencoderOptions(learning_rate=1.0)),
+        ("denoising_autoencoder", {"masked_share": 0}, DenoisingAutoencoderOptions()),
+        ("vae", {"likelihood": "bernoulli", "beta": 4}, VaeOptions(likelihood=LikelihoodKind.BERNOULLI, beta=4.0)),
     ],
 )
 def test_options_are_read_with_their_defaults(kind: str, values: dict[str, JSON], options: Options):
@@ -36,11 +44,11 @@ def test_defaults_are_those_of_the_original_specification():
     assert wanted.items() <= stated.items()
 
 
-@pytest.mark.parametrize("kind", ["vae", "transformer", "", "Mahalanobis"])
+@pytest.mark.parametrize("kind", ["gan", "", "Mahalanobis"])
 def test_kind_that_is_not_there_is_refused_with_those_that_are(kind: str):
     with pytest.raises(KindUnknown) as refusal:
         parse_options(kind, {})
-    assert refusal.value.facts["available"] == ["auto", "mahalanobis", "pca", "autoencoder", "lstm_autoencoder"]
+    assert refusal.value.facts["available"] == ["auto", *DetectorKind]
 
 
 @pytest.mark.parametrize(
@@ -59,6 +67,10 @@ def test_kind_that_is_not_there_is_refused_with_those_that_are(kind: str):
             ["/options/epochs", "/options/learning_rate"],
         ),
         ("lstm_autoencoder", {"head": "softmax"}, ["/options/head"]),
+        ("vae", {"head": ["error"], "season": {}}, ["/options/head", "/options/season"]),
+        ("vae", {"score": "error", "likelihood": "poisson"}, ["/options/likelihood", "/options/score"]),
+        ("sparse_autoencoder", {"sparsity": 0}, ["/options/sparsity"]),
+        ("cnn_forecaster", {"window_rows": 1}, ["/options/window_rows"]),
         ("pca", {"kind": "pca"}, ["/options/kind"]),
         ("pca", {"variance": 1, "nonsense": 1}, ["/options/nonsense", "/options/variance"]),
     ],
@@ -67,3 +79,12 @@ def test_option_that_cannot_be_used_is_named(kind: str, values: dict[str, JSON],
     with pytest.raises(OptionsRefused) as refusal:
         parse_options(kind, values)
     assert sorted(fault.pointer for fault in refusal.value.faults) == pointers
+
+
+def test_denoising_network_is_shown_noise_unless_told_otherwise():
+    assert DenoisingAutoencoderOptions().noise > AutoencoderOptions().noise == 0.0
+
+
+def test_readings_of_a_bernoulli_likelihood_keep_what_the_clock_repeats():
+    assert VaeOptions(likelihood=LikelihoodKind.BERNOULLI).season is SeasonRule.KEEP
+    assert VaeOptions().season is SeasonRule.AUTO

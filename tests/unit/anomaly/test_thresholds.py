@@ -28,6 +28,28 @@ def test_margin_is_a_multiple_of_the_highest_held_out_score():
 
 
 @pytest.mark.parametrize(
+    ("allowance", "independent", "factor"),
+    [(1.0, 100, 1.25), (1.2, 6, 1.25), (2.0, 100, 2.0), (1.0, 3, 1.5), (1.0, 2, 1.75), (1.0, 1, 1.75), (5.0, 1, 5.0)],
+)
+def test_margin_is_by_default_what_the_sensors_may_wander_off_and_more_where_little_is_known(
+    allowance: float, independent: int, factor: float
+):
+    threshold = Margin().settle(HeldOut(np.full(independent, 4.0), 0, 1000, allowance))
+    assert threshold.value == pytest.approx(4.0 * factor)
+    assert threshold.rule == {"method": "margin", "factor": None}
+    assert threshold.evidence["factor"] == pytest.approx(factor)
+
+
+@pytest.mark.parametrize(("rows", "wild", "value"), [(199, 1, 1000.0), (200, 1, 1.0), (200, 2, 1000.0), (1000, 5, 1.0)])
+def test_margin_forgives_half_a_percent_of_wild_rows(rows: int, wild: int, value: float):
+    scores = np.ones(rows)
+    scores[:wild] = 1000.0
+    threshold = Margin(factor=1.0).settle(held_out(scores))
+    assert threshold.value == value
+    assert threshold.evidence["rows_left_out"] == rows // 200
+
+
+@pytest.mark.parametrize(
     ("n", "q", "value"),
     [(19, 95.0, 19.0), (20, 95.0, 20.0), (39, 95.0, 38.0), (99, 95.0, 95.0), (99, 50.0, 50.0)],
 )

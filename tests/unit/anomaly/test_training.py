@@ -6,21 +6,25 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from services.anomaly.adapters.onnx_detector import OnnxResidualModel  # noqa: E402 (torch may be missing)
-from services.anomaly.domain.options.autoencoders import AutoencoderOptions, LstmAutoencoderOptions  # noqa: E402
+from services.anomaly.domain.options.autoencoders import LstmAutoencoderOptions  # noqa: E402
 from services.anomaly.domain.options.kinds import HeadKind  # noqa: E402
 from services.anomaly.domain.scaling import fit_scaling  # noqa: E402
 from services.anomaly.domain.windows import windows  # noqa: E402
+from services.anomaly.training.beat import Beat, TrainingCancelled, ignore  # noqa: E402
 from services.anomaly.training.export import ParityFailed, ScoringGraph, export, prove_parity  # noqa: E402
 from services.anomaly.training.fit import (  # noqa: E402
     Epoch,
     FitReport,
-    TrainingCancelled,
     TrainingDiverged,
     fit_network,
 )
-from services.anomaly.training.networks.autoencoder import Autoencoder, auto_latent  # noqa: E402
+from services.anomaly.training.networks.autoencoder import Autoencoder  # noqa: E402
+from services.anomaly.training.networks.cnn_forecaster import CnnForecaster  # noqa: E402
 from services.anomaly.training.networks.contract import Network  # noqa: E402
+from services.anomaly.training.networks.dense import auto_hidden_layers, auto_latent  # noqa: E402
 from services.anomaly.training.networks.lstm_autoencoder import LstmAutoencoder  # noqa: E402
+from services.anomaly.training.networks.sparse_autoencoder import SparseAutoencoder  # noqa: E402
+from shared.clock import SystemClock  # noqa: E402
 
 
 def sines(rows: int = 300, sensors: int = 3) -> np.ndarray:
@@ -48,7 +52,7 @@ def train(
         standard[200:],
         options,
         on_epoch=on_epoch,
-        should_stop=should_stop,
+        beat=Beat(SystemClock(), on_progress=ignore, should_stop=should_stop),
     )
 
 
@@ -104,8 +108,13 @@ def test_loss_that_is_no_number_ends_the_training_by_name():
 @pytest.mark.parametrize("head", HeadKind)
 @pytest.mark.parametrize(
     ("network", "window_rows"),
-    [(lstm(), 10), (Autoencoder(3, hidden_layers=2, latent=1), 1)],
-    ids=["lstm_autoencoder", "autoencoder"],
+    [
+        (lstm(), 10),
+        (Autoencoder(3, hidden_layers=2, latent=1), 1),
+        (SparseAutoencoder(3, latent=32, sparsity=0.05, sparsity_weight=1.0), 1),
+        (CnnForecaster(3, window_rows=10, filters=8), 10),
+    ],
+    ids=["lstm_autoencoder", "autoencoder", "sparse_autoencoder", "cnn_forecaster"],
 )
 def test_exported_graph_computes_what_the_network_computes(network: Network, window_rows: int, head: HeadKind):
     rows = sines()
@@ -116,6 +125,23 @@ def test_exported_graph_computes_what_the_network_computes(network: Network, win
         parity = prove_parity(scored, model.residuals(batch[:size]), batch[:size])
         assert parity.windows == size
         assert parity.largest_difference < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("network", "window_rows"),
+    [
+        (lstm(), 10),
+        (Autoencoder(3, hidden_layers=2, latent=1), 1),
+        (SparseAutoencoder(3, latent=32, sparsity=0.05, sparsity_weight=1.0), 1),
+    ],
+    ids=["lstm_autoencoder", "autoencoder", "sparse_autoencoder"],
+)
+def test_score_with_the_latents_at_hand_is_the_score_without(network: Network, window_rows: int):
+    batch = torch.randn(5, window_rows, 3)
+    with torch.no_grad():
+        latent = network.latent(batch)
+        torch.testing.assert_close(network.residuals_at(batch, latent), network.residuals(batch))
+        torch.testing.assert_close(network.error_parts_at(batch, latent), network.error_parts(batch))
 
 
 def test_graph_keeps_the_digits_of_a_large_reading():
@@ -147,6 +173,11 @@ def test_bottleneck_is_thirty_percent_of_the_sensors(sensors: int, latent: int):
     assert auto_latent(sensors) == latent
 
 
+@pytest.mark.parametrize(("inputs", "layers"), [(1, 2), (31, 2), (32, 3), (255, 3), (256, 4), (1900, 4)])
+def test_wide_input_gets_more_layers(inputs: int, layers: int):
+    assert auto_hidden_layers(inputs) == layers
+
+
 def test_dense_network_narrows_towards_the_bottleneck():
     widths = [layer.out_features for layer in Autoencoder(40, hidden_layers=3, latent=5).encoder[::2]]
     assert widths == sorted(widths, reverse=True)
@@ -154,7 +185,7 @@ def test_dense_network_narrows_towards_the_bottleneck():
 
 
 def test_outputs_are_not_confined_to_a_range():
-    for network in (lstm(), Autoencoder(3, hidden_layers=AutoencoderOptions().hidden_layers, latent=1)):
+    for network in (lstm(), Autoencoder(3, hidden_layers=2, latent=1)):
         with torch.no_grad():
             written = network(torch.linspace(-50.0, 50.0, 300).reshape(20, 5, 3))
         assert float(written.min()) < 0.0

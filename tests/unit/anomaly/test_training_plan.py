@@ -1,7 +1,7 @@
 import pytest
 
 from services.anomaly.domain.blocks import TooFewRows
-from services.anomaly.domain.training_plan import plan_training
+from services.anomaly.domain.training_plan import LEAST_FIT_WINDOWS, plan_training
 from shared.errors import JSON
 
 ONE_IN_TWENTY: dict[str, JSON] = {"method": "fpr", "max_fpr": 0.05}
@@ -10,10 +10,10 @@ ONE_IN_TWENTY: dict[str, JSON] = {"method": "fpr", "max_fpr": 0.05}
 @pytest.mark.parametrize(
     ("kind", "options", "looks_back"),
     [
-        ("mahalanobis", {}, 29),
+        ("mahalanobis", {"smoothing_rows": 30}, 29),
         ("autoencoder", {"head": "error"}, 0),
         ("lstm_autoencoder", {"head": "error"}, 49),
-        ("lstm_autoencoder", {}, 78),
+        ("lstm_autoencoder", {"smoothing_rows": 30}, 78),
     ],
 )
 def test_scores_are_independent_once_neither_windows_nor_means_overlap(
@@ -25,7 +25,18 @@ def test_scores_are_independent_once_neither_windows_nor_means_overlap(
     assert refusal.value.facts["needed"] == -(-held_out * 10 // 3)
 
 
-def test_network_is_refused_where_no_row_would_be_left_to_stop_on():
-    with pytest.raises(TooFewRows):
-        plan_training("autoencoder", {"head": "error"}, None, rows=6)
-    plan_training("autoencoder", {"head": "error"}, None, rows=7)
+def test_network_is_refused_where_it_would_learn_a_handful_of_windows():
+    with pytest.raises(TooFewRows) as refusal:
+        plan_training("autoencoder", {"head": "error"}, None, rows=25)
+    assert refusal.value.facts["needed"] == 26
+    assert plan_training("autoencoder", {"head": "error"}, None, rows=26).blocks.fit_end == LEAST_FIT_WINDOWS
+
+
+@pytest.mark.parametrize("kind", ["auto", "lstm_autoencoder"])
+@pytest.mark.parametrize("rows", [1, 40, 100, 300, 600])
+def test_number_of_rows_that_is_named_does_although_more_rows_let_scores_look_further_back(kind: str, rows: int):
+    rule: dict[str, JSON] = {"method": "percentile", "q": 95}
+    with pytest.raises(TooFewRows) as refusal:
+        plan_training(kind, {}, rule, rows=rows)
+    assert refusal.value.facts["rows"] == rows
+    assert plan_training(kind, {}, rule, rows=int(str(refusal.value.facts["needed"]))).blocks.rows > rows

@@ -13,7 +13,27 @@ class DetectorKind(StrEnum):
     MAHALANOBIS = "mahalanobis"
     PCA = "pca"
     AUTOENCODER = "autoencoder"
+    SPARSE_AUTOENCODER = "sparse_autoencoder"
+    DENOISING_AUTOENCODER = "denoising_autoencoder"
+    VAE = "vae"
     LSTM_AUTOENCODER = "lstm_autoencoder"
+    LSTM_VAE = "lstm_vae"
+    CONV_AUTOENCODER = "conv_autoencoder"
+    TRANSFORMER = "transformer"
+    USAD = "usad"
+    OMNI_ANOMALY = "omni_anomaly"
+    CNN_FORECASTER = "cnn_forecaster"
+    LSTM_FORECASTER = "lstm_forecaster"
+    FANOGAN = "fanogan"
+    EGBAD = "egbad"
+    ANOGAN = "anogan"
+    ISOLATION_FOREST = "isolation_forest"
+
+    @property
+    def realtime(self) -> bool:
+        """Whether a score takes so little time that a caller, or a stream, can wait for it."""
+        # AnoGAN takes hundreds of steps of gradient descent for every row.
+        return self is not DetectorKind.ANOGAN
 
 
 class HeadKind(StrEnum):

@@ -3,12 +3,13 @@
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from services.anomaly.domain.options.declare import number, whole
+from services.anomaly.domain.options.declare import number, whole, whole_or_auto
 from services.anomaly.domain.options.kinds import DetectorKind, HeadKind
+from services.anomaly.domain.options.preparation import PreparedOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NetworkOptions:
+class NetworkOptions(PreparedOptions):
     """What every network shares: its head and its training.
 
     Parameters
@@ -16,9 +17,12 @@ class NetworkOptions:
     head
         Mahalanobis distance of causally smoothed residuals, or the family's own raw error.
     smoothing_rows, eigenvalue_floor
-        Of the Mahalanobis head.
+        Of the Mahalanobis head; by default it puts means of 1, 3, 9, 27 and 81 rows together, as
+        far as the training rows allow.
     epochs, learning_rate, batch_size
         Of Adam; training stops earlier when the stop block no longer improves.
+    steps_per_epoch
+        Batches in an epoch; by default one pass over the windows, but at most 500.
     patience_epochs
         Epochs without improvement before training stops.
     seed
@@ -27,11 +31,12 @@ class NetworkOptions:
 
     kind: ClassVar[DetectorKind]
     head: HeadKind = field(default=HeadKind.MAHALANOBIS, metadata={"choices": HeadKind})
-    smoothing_rows: int = whole(30, 1, 10_000)
-    eigenvalue_floor: float = number(0.1, 1e-9, 1.0)
+    smoothing_rows: int | None = whole_or_auto(1, 10_000)
+    eigenvalue_floor: float = number(1e-3, 1e-9, 1.0)
     epochs: int = whole(50, 1, 10_000)
     learning_rate: float = number(1e-3, 1e-7, 1.0)
     batch_size: int = whole(64, 1, 65_536)
+    steps_per_epoch: int | None = whole_or_auto(1, 1_000_000)
     patience_epochs: int = whole(10, 1, 10_000)
     seed: int = whole(0, 0, 2**31 - 1)
 
@@ -50,7 +55,7 @@ class WindowNetworkOptions(NetworkOptions):
     Parameters
     ----------
     window_rows
-        Rows in a window.
+        Rows in a window; `auto` makes that one period of the plant, where it has one.
     """
 
     window_rows: int = whole(50, 2, 1000)

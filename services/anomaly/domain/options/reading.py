@@ -2,20 +2,37 @@
 
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import TypeAlias, cast
+from typing import TypeAlias, TypeVar, cast
 
-from services.anomaly.domain.options.autoencoders import AutoencoderOptions, LstmAutoencoderOptions
+from services.anomaly.domain.options.autoencoders import (
+    AutoencoderOptions,
+    DenoisingAutoencoderOptions,
+    LstmAutoencoderOptions,
+    SparseAutoencoderOptions,
+)
+from services.anomaly.domain.options.forecasters import CnnForecasterOptions, LstmForecasterOptions
+from services.anomaly.domain.options.generative import AnoGanOptions, EgbadOptions, FAnoGanOptions
+from services.anomaly.domain.options.images import ImageAutoencoderOptions
 from services.anomaly.domain.options.kinds import AUTO, DetectorKind, KindUnknown
 from services.anomaly.domain.options.network import RowNetworkOptions, WindowNetworkOptions
-from services.anomaly.domain.options.statistical import MahalanobisOptions, PcaOptions
+from services.anomaly.domain.options.sequences import (
+    ConvAutoencoderOptions,
+    LstmVaeOptions,
+    OmniAnomalyOptions,
+    TransformerOptions,
+    UsadOptions,
+)
+from services.anomaly.domain.options.statistical import IsolationForestOptions, MahalanobisOptions, PcaOptions
+from services.anomaly.domain.options.vae import VaeOptions
 from shared.errors import JSON, AppError, Fault, Kind
 
-AUTO_REASON = (
-    "Mahalanobis distance of the causally smoothed sensors: on rows of several sensors over time it finds more faults "
-    "at fewer false alarms than the networks here, trains in milliseconds and explains every score exactly."
-)
+Options: TypeAlias = MahalanobisOptions | PcaOptions | IsolationForestOptions | RowNetworkOptions | WindowNetworkOptions
 
-Options: TypeAlias = MahalanobisOptions | PcaOptions | RowNetworkOptions | WindowNetworkOptions
+IMAGE_AUTO_REASON = (
+    "Convolutional autoencoder: the rows are images, and what lies where in them is seen by convolutions and not by "
+    "distances of single pixels."
+)
+Family = TypeVar("Family", bound=Options)
 
 _FAMILIES: Mapping[DetectorKind, type[Options]] = {
     family.kind: family
@@ -23,7 +40,21 @@ _FAMILIES: Mapping[DetectorKind, type[Options]] = {
         MahalanobisOptions,
         PcaOptions,
         AutoencoderOptions,
+        SparseAutoencoderOptions,
+        DenoisingAutoencoderOptions,
+        VaeOptions,
         LstmAutoencoderOptions,
+        ConvAutoencoderOptions,
+        TransformerOptions,
+        UsadOptions,
+        LstmVaeOptions,
+        OmniAnomalyOptions,
+        CnnForecasterOptions,
+        LstmForecasterOptions,
+        FAnoGanOptions,
+        EgbadOptions,
+        AnoGanOptions,
+        IsolationForestOptions,
     )
 }
 
@@ -46,13 +77,53 @@ def parse_options(kind: str, values: Mapping[str, JSON]) -> Options:
 
     Examples
     --------
-    >>> parse_options("auto", {"smoothing_rows": 10})
-    MahalanobisOptions(smoothing_rows=10, eigenvalue_floor=0.1)
+    >>> parse_options("auto", {"smoothing_rows": 10}).smoothing_rows
+    10
     """
     chosen = DetectorKind.MAHALANOBIS.value if kind == AUTO else kind
-    if chosen not in set(DetectorKind):
+    if chosen not in list(DetectorKind):
         raise KindUnknown(kind)
-    family = _FAMILIES[DetectorKind(chosen)]
+    return _read(_FAMILIES[DetectorKind(chosen)], values)
+
+
+def parse_image_options(kind: str, values: Mapping[str, JSON]) -> ImageAutoencoderOptions:
+    """Check the options of a kind that images are given to.
+
+    Raises
+    ------
+    KindUnknown
+        If there is no such kind at all.
+    OptionsRefused
+        If the kind takes no images, or as for `parse_options`.
+    """
+    if kind not in [AUTO, *DetectorKind]:
+        raise KindUnknown(kind)
+    takes_images = [AUTO, ImageAutoencoderOptions.kind.value]
+    if kind not in takes_images:
+        fault = Fault("/kind", f"of images, one of {', '.join(takes_images)}", {"available": list(takes_images)})
+        raise OptionsRefused(f"{kind} takes no images", faults=[fault])
+    return _read(ImageAutoencoderOptions, values)
+
+
+def check_options(kind: str, values: Mapping[str, JSON]) -> None:
+    """Refuse, before it is known whether rows or images come, what would do for neither.
+
+    Raises
+    ------
+    KindUnknown, OptionsRefused
+        As for `parse_options`.
+    """
+    try:
+        parse_options(kind, values)
+    except OptionsRefused as of_rows:
+        try:
+            parse_image_options(kind, values)
+        except OptionsRefused:
+            raise of_rows from None
+
+
+def _read(family: type[Family], values: Mapping[str, JSON]) -> Family:
+    chosen = family.kind.value
     known = {item.name: item for item in fields(family)}
     given = {name: value for name, value in values.items() if value is not None and value != AUTO}
     faults = [
@@ -66,7 +137,8 @@ def parse_options(kind: str, values: Mapping[str, JSON]) -> Options:
             continue
         metadata = known[name].metadata
         if (choices := metadata.get("choices")) is not None:
-            if value in set(choices):
+            # A list, because what callers write need not have a hash.
+            if value in list(choices):
                 parsed[name] = choices(value)
             else:
                 faults.append(Fault(f"/options/{name}", f"one of {', '.join(choices)}", {"available": list(choices)}))

@@ -3,24 +3,16 @@
 Hinton & Salakhutdinov (2006), Reducing the Dimensionality of Data with Neural Networks, Science 313; as a detector of
 anomalies Sakurada & Yairi (2014), Anomaly Detection Using Autoencoders with Nonlinear Dimensionality Reduction. Hidden
 layers use ReLU; the bottleneck and the output are linear: standardised sensors are not confined to (0, 1).
+
+With corruption it is the denoising autoencoder of Vincent et al. (2010), Stacked Denoising Autoencoders, JMLR 11: it is
+shown a spoilt row and has to write the clean one, so it cannot copy and has to learn how sensors depend on each other.
 """
 
-from itertools import pairwise
-
-import numpy as np
-from torch import Tensor, nn
+import torch
+from torch import Tensor
 
 from services.anomaly.training.networks.contract import Reconstruction
-
-# The middle of the 10 to 30 % of the input that work for tables would leave 8 sensors with 1.6: the upper end is used.
-_LATENT_SHARE = 0.3
-# A layer that is narrower than this cannot bend a line into a curve worth having.
-_LEAST_HIDDEN = 16
-
-
-def auto_latent(sensors: int) -> int:
-    """Width of the bottleneck where nobody chose it: 30 % of the sensors, at least 1."""
-    return max(1, round(_LATENT_SHARE * sensors))
+from services.anomaly.training.networks.dense import hidden_widths, stack
 
 
 class Autoencoder(Reconstruction):
@@ -34,14 +26,21 @@ class Autoencoder(Reconstruction):
         Layers between the sensors and the bottleneck, each side.
     latent
         Width of the bottleneck.
+    noise
+        Spread of the Gaussian noise on what it is shown in training [standard deviations].
+    masked_share
+        Share of the readings that are replaced by their mean in training [1].
     """
 
-    def __init__(self, sensors: int, *, hidden_layers: int, latent: int) -> None:
+    def __init__(
+        self, sensors: int, *, hidden_layers: int, latent: int, noise: float = 0.0, masked_share: float = 0.0
+    ) -> None:
         super().__init__()
-        first = max(_LEAST_HIDDEN, 2 * sensors)
-        hidden = np.geomspace(first, max(latent, 1), hidden_layers + 1)[:-1].round().astype(int).tolist()
-        self.encoder = _stack([sensors, *hidden, latent])
-        self.decoder = _stack([latent, *reversed(hidden), sensors])
+        hidden = hidden_widths(sensors, latent, hidden_layers)
+        self.noise = noise
+        self.masked_share = masked_share
+        self.encoder = stack([sensors, *hidden, latent])
+        self.decoder = stack([latent, *reversed(hidden), sensors])
 
     def latent(self, windows: Tensor) -> Tensor:
         return self.encoder(windows[:, -1])  # type: ignore[no-any-return]
@@ -50,9 +49,20 @@ class Autoencoder(Reconstruction):
         """Reconstruct `(b, 1, c)` standardised rows."""
         return self.decoder(self.encoder(windows))  # type: ignore[no-any-return]
 
+    def residuals_at(self, windows: Tensor, latent: Tensor) -> Tensor:
+        return windows[:, -1] - self.decoder(latent)  # type: ignore[no-any-return]
 
-def _stack(widths: list[int]) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for before, after in pairwise(widths):
-        layers += [nn.Linear(before, after), nn.ReLU()]
-    return nn.Sequential(*layers[:-1])
+    def error_parts_at(self, windows: Tensor, latent: Tensor) -> Tensor:
+        return self.residuals_at(windows, latent) ** 2 / windows.shape[-1]
+
+    def training_loss(self, windows: Tensor) -> Tensor:
+        written: Tensor = self(self.corrupted(windows) if self.training else windows)
+        return ((written - windows) ** 2).mean()
+
+    def corrupted(self, windows: Tensor) -> Tensor:
+        """`(b, 1, c)` rows with noise on them and some readings at their mean, which is 0."""
+        if self.noise > 0.0:
+            windows = windows + self.noise * torch.randn_like(windows)
+        if self.masked_share > 0.0:
+            windows = windows * (torch.rand_like(windows) >= self.masked_share)
+        return windows

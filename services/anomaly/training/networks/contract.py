@@ -5,11 +5,14 @@ window, and what it makes of a window inside. Windows arrive standardised and cu
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
-import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
+
+from services.anomaly.domain.arrays import Floats
+from services.anomaly.domain.scaling import Scaling
+from services.anomaly.training.adam import Adam
 
 # Exploding gradients are the known weakness of recurrent networks (Pascanu et al. 2013, arXiv:1211.5063).
 _GRADIENT_NORM = 5.0
@@ -17,6 +20,21 @@ _GRADIENT_NORM = 5.0
 
 class Network(nn.Module, ABC):
     """A family; the methods take `(b, w, c)` standardised windows, oldest row first."""
+
+    # Parts that are trained one after the other, each until the stop block no longer improves.
+    stages: ClassVar[int] = 1
+
+    def begin_stage(self, stage: int) -> None:
+        """Turn to a stage, counted from 0: what `optimisers`, `learn` and `stop_loss` are about from now on."""
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Turn to an epoch of the stage, counted from 1."""
+
+    def prepare(self, rows: Floats, scaling: Scaling) -> None:
+        """Look at all `(n, c)` training rows [units of the sensors] and their scaling, once, before training.
+
+        A family raises here what it cannot model.
+        """
 
     @abstractmethod
     def training_loss(self, windows: Tensor) -> Tensor:
@@ -37,15 +55,27 @@ class Network(nn.Module, ABC):
         """
         return self.residuals(windows) ** 2 / windows.shape[-1]
 
+    def residuals_at(self, windows: Tensor, latent: Tensor) -> Tensor:  # noqa: ARG002 (for those whose latent is dear)
+        """`residuals`, of a caller that has the latents already."""
+        return self.residuals(windows)
+
+    def error_parts_at(self, windows: Tensor, latent: Tensor) -> Tensor:  # noqa: ARG002
+        """`error_parts`, of a caller that has the latents already."""
+        return self.error_parts(windows)
+
     @abstractmethod
     def latent(self, windows: Tensor) -> Tensor:
         """`(b, k)`: what the network makes of a window inside; means where it is a distribution."""
 
-    def optimisers(self, learning_rate: float) -> Sequence[Optimizer]:
-        """What `learn` steps with; one Adam over everything unless a family needs several."""
-        return (torch.optim.Adam(self.parameters(), lr=learning_rate),)
+    def extras(self, windows: Tensor) -> Mapping[str, Tensor]:  # noqa: ARG002 (for those that have any)
+        """What a graph can answer beside residuals and latents, by name, `(b, k)` each."""
+        return {}
 
-    def learn(self, windows: Tensor, optimisers: Sequence[Optimizer]) -> float:
+    def optimisers(self, learning_rate: float) -> Sequence[Adam]:
+        """What `learn` steps with; one Adam over everything unless a family needs several."""
+        return (Adam(self.parameters(), learning_rate),)
+
+    def learn(self, windows: Tensor, optimisers: Sequence[Adam]) -> float:
         """Take one training step; returns the loss before it."""
         loss = self.training_loss(windows)
         for optimiser in optimisers:

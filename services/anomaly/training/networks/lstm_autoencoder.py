@@ -38,13 +38,19 @@ class LstmAutoencoder(Reconstruction):
         _, (hidden, _) = self.encoder(windows)
         return self.to_latent(hidden[-1])  # type: ignore[no-any-return]
 
-    def decode(self, latent: Tensor, window_rows: int) -> Tensor:
-        """`(b, window_rows, c)` of `(b, latent)`."""
+    def written(self, latent: Tensor, window_rows: int) -> Tensor:
+        """`(b, window_rows, hidden_units)`: what the decoder makes of `(b, latent)`, before the output layer."""
         hidden = self.from_latent(latent).unsqueeze(0).repeat(self.layers, 1, 1)
         steps = latent.unsqueeze(1).repeat(1, window_rows, 1)
         written, _ = self.decoder(steps, (hidden, torch.zeros_like(hidden)))
-        return self.output(written)  # type: ignore[no-any-return]
+        return written  # type: ignore[no-any-return]
 
     def forward(self, windows: Tensor) -> Tensor:
         """Reconstruct `(b, w, c)` standardised windows."""
-        return self.decode(self.latent(windows), windows.shape[1])
+        return self.output(self.written(self.latent(windows), windows.shape[1]))  # type: ignore[no-any-return]
+
+    def residuals_at(self, windows: Tensor, latent: Tensor) -> Tensor:
+        return windows[:, -1] - self.output(self.written(latent, windows.shape[1])[:, -1])  # type: ignore[no-any-return]
+
+    def error_parts_at(self, windows: Tensor, latent: Tensor) -> Tensor:
+        return self.residuals_at(windows, latent) ** 2 / windows.shape[-1]

@@ -1,0 +1,69 @@
+"""What streams look back on, in Redis: read in one round trip; replaced, with its alerts, in another or not at all."""
+
+from collections.abc import Sequence
+from uuid import uuid4
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from services.anomaly.domain.streaming import Kept, StreamsUnavailable
+from shared.contracts.alert import Alert
+from shared.events import ALERTS, PAYLOAD, STREAM_LENGTH, event_text
+from shared.log import get_logger
+
+log = get_logger(__name__)
+
+_TOKEN_BYTES = 16
+# The first bytes of a value are another number after every writing: whoever read another one has lost the race.
+_REPLACE = """
+if redis.call('GETRANGE', KEYS[1], 0, 15) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+for i = 6, #ARGV do redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], '*', ARGV[5], ARGV[i]) end
+return 1
+"""
+
+
+class RedisWindows:
+    """Implements `streaming.WindowStore`.
+
+    Parameters
+    ----------
+    space
+        What the keys begin with.
+    keep_s
+        What is not written again for so long is forgotten.
+    """
+
+    def __init__(self, redis: Redis, *, space: str, keep_s: float) -> None:
+        self._redis = redis
+        self._prefix = f"futago:anomaly:{space}:"
+        self._keep_ms = round(keep_s * 1000)
+        self._replace = redis.register_script(_REPLACE)
+
+    async def read(self, key: str) -> Kept:
+        try:
+            kept = await self._redis.get(self._prefix + key)
+        except RedisError as error:
+            raise _unavailable(error) from error
+        return Kept(kept[:_TOKEN_BYTES], kept[_TOKEN_BYTES:]) if isinstance(kept, bytes) else Kept(b"", None)
+
+    async def replace(self, key: str, token: bytes, body: bytes, alerts: Sequence[Alert]) -> bool:
+        events = [event_text(alert.to_json()) for alert in alerts]
+        arguments: list[bytes | str | int] = [
+            token,
+            uuid4().bytes + body,
+            self._keep_ms,
+            STREAM_LENGTH,
+            PAYLOAD,
+            *events,
+        ]
+        try:
+            replaced = await self._replace(keys=[self._prefix + key, ALERTS], args=arguments)
+        except RedisError as error:
+            raise _unavailable(error) from error
+        return bool(replaced)
+
+
+def _unavailable(error: RedisError) -> StreamsUnavailable:
+    log.warning("streams_unavailable", error=type(error).__name__)
+    return StreamsUnavailable()

@@ -1,0 +1,84 @@
+"""How many rows a network should see at once, where the caller leaves that to a rule."""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.anomaly.domain.arrays import Floats
+from services.anomaly.domain.blocks import LIMIT_SHARE
+from services.anomaly.domain.runs import Runs
+
+LEAST_ROWS = 2
+# Longer windows train slowly and blur short faults; shorter ones hold no shape.
+_LEAST_PERIOD, _MOST_PERIOD = 8, 200
+# Correlation of the sensors with themselves one period earlier that is taken for a period; noise of a few hundred
+# rows stays below it.
+_LEAST_CORRELATION = 0.4
+_LEAST_CYCLES = 3
+_AS_HIGH = 0.9
+
+
+def most_window_rows(rows: int, smoothing_rows: int) -> int:
+    """The longest window that leaves enough scored rows in the limit block of `rows` training rows."""
+    return max(math.floor(rows * LIMIT_SHARE) - 2 * smoothing_rows + 2, LEAST_ROWS)
+
+
+def choose_window(normal: Runs, *, usual_rows: int, most_rows: int) -> tuple[int, str]:
+    """Rows of a window, and why: one period of the plant where it has one, otherwise the usual number.
+
+    A window that holds a whole period lets a network tell a rise from the fall that follows it. Score and delay do not
+    suffer from its length, because a score is that of the newest row.
+
+    Parameters
+    ----------
+    normal
+        Rows that the network will be fitted on, freed of what the clock explains.
+    usual_rows
+        The default of the kind.
+    most_rows
+        What the number of training rows allows.
+    """
+    period = find_period(normal)
+    wanted, why = (usual_rows, "no period was found: the usual window") if period is None else (period, "one period")
+    if wanted > most_rows:
+        return most_rows, f"{why} of {wanted} rows, cut to what the training rows allow"
+    return wanted, f"{why} of {wanted} rows"
+
+
+def find_period(normal: Runs) -> int | None:
+    """Rows after which the sensors repeat themselves, from 8 to 200; none where they do not.
+
+    The first peak of the mean autocorrelation after it has fallen below 0, in the longest run of consecutive rows.
+    """
+    edges = np.concatenate(([0], normal.starts, [len(normal)]))
+    longest = int(np.argmax(np.diff(edges)))
+    correlation = _autocorrelation(normal.rows[edges[longest] : edges[longest + 1]])
+    below = np.flatnonzero(correlation < 0.0)
+    if not len(below):
+        return None
+    after = correlation[below[0] :]
+    if after.max() < _LEAST_CORRELATION:
+        return None
+    # Two periods are as good as one, up to chance; the first peak that is as high counts.
+    high = after >= _AS_HIGH * after.max()
+    peak = int(np.argmax(high))
+    width = int(np.argmin(np.append(high[peak:], False)))
+    period = int(below[0]) + peak + int(np.argmax(after[peak : peak + width]))
+    return period if _LEAST_PERIOD <= period <= _MOST_PERIOD else None
+
+
+def _autocorrelation(rows: Floats) -> NDArray[np.float64]:
+    """Mean over the moving sensors, at each lag of which the rows hold at least three."""
+    lags = len(rows) // _LEAST_CYCLES
+    if not lags:
+        return np.zeros(1)
+    centred = rows - rows.mean(axis=0)
+    spread = centred.std(axis=0)
+    moving = centred[:, spread > 1e-12 * np.abs(rows).max(axis=0, initial=0.0)]
+    if not moving.shape[1]:
+        return np.zeros(1)
+    # Padded with as many zeros, so that the end of the rows is not compared with their beginning.
+    power = np.abs(np.fft.rfft(moving / moving.std(axis=0), 2 * len(rows), axis=0)) ** 2
+    sums = np.fft.irfft(power.mean(axis=1))[:lags]
+    return np.asarray(sums / (len(rows) - np.arange(lags)))
