@@ -21,7 +21,8 @@ from futago.launcher.supervisor import START_FAILURES_ALLOWED, Supervisor, endin
 from futago.launcher.valkey import Valkey
 from futago.migrations import CHECKOUT
 
-READY_TIMEOUT_S = 120.0
+# At the first start the planner's worker compiles its search: half a minute on a quiet machine, minutes on a busy one.
+READY_TIMEOUT_S = 600.0
 
 
 class Up:

@@ -18,7 +18,7 @@ from futago import Client
 
 ROOT = Path(__file__).parents[2]
 FUTAGO = ROOT / ".venv" / "bin" / "futago"
-FIRST_START_S = 120.0
+FIRST_START_S = 280.0
 SECOND_START_S = 10.0
 
 
