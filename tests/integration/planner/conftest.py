@@ -20,9 +20,11 @@ from tests.integration.planner.site import Site, serving
 
 
 @pytest.fixture(scope="session")
-def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the workers of the session keep the compiled search; compiled here, and not while a token runs out."""
-    folder = tmp_path_factory.mktemp("planner-cache") / "planner-search"
+def compiled(request: pytest.FixtureRequest) -> Path:
+    """Where the compiled search is kept between test runs; compiled here, and not while a token runs out."""
+    cache = request.config.cache
+    assert cache is not None
+    folder = cache.mkdir("planner-search")
     library.warm_up(folder)
     return folder
 
