@@ -53,8 +53,8 @@ def _body(report: TrainingReport) -> Iterator[str]:
     blocks = report.blocks
     yield paragraph(
         f"A detector of kind {report.kind} of {len(report.columns)} sensors, trained on {blocks.rows:,} rows in order "
-        f"of time. Its limit, {report.limit:.4g}, was set on the last {report.held_out.rows:,} of them, which no other "
-        "part of it has seen."
+        f"of time. Its limit, {report.limit:.4g}, was set on the last {report.held_out.rows:,} of them, scored by what "
+        "was fitted on the rows before."
     )
     yield from training_sections(report)
 
