@@ -8,6 +8,7 @@ import numpy as np
 from services.anomaly.domain.arrays import Floats
 from services.anomaly.domain.blocks import Blocks, TooFewRows
 from services.anomaly.domain.calibration import smoothing_rows
+from services.anomaly.domain.options.network import WindowNetworkOptions
 from services.anomaly.domain.options.preparation import PreparedOptions, SeasonRule
 from services.anomaly.domain.preparation import Preparation, Prepared
 from services.anomaly.domain.preparation_copies import find_copies, set_apart
@@ -18,7 +19,7 @@ from services.anomaly.domain.preparation_trend import Trend, find_trends
 from services.anomaly.domain.runs import Runs
 from services.anomaly.domain.training_plan import TrainingPlan
 from services.anomaly.domain.usability import Reason
-from services.anomaly.domain.window_rule import choose_window, most_window_rows
+from services.anomaly.domain.window_rule import caps_of, choose_window
 from shared.errors import JSON, AppError, Kind
 
 _LEFT_OUT = (Reason.MISSING, Reason.MACHINE_OFF)
@@ -135,12 +136,12 @@ def _clock(
 
 
 def _with_window(plan: TrainingPlan, runs: Runs) -> tuple[TrainingPlan, str | None]:
-    if plan.usual_window_rows is None:
+    if plan.usual_window_rows is None or not isinstance(plan.options, WindowNetworkOptions):
         return plan, None
     window_rows, reason = choose_window(
         runs.part(0, plan.blocks.fit_end),
         usual_rows=plan.usual_window_rows,
-        most_rows=most_window_rows(len(runs), smoothing_rows(plan.options, len(runs))),
+        caps=caps_of(plan.options, rows=len(runs), smoothing_rows=smoothing_rows(plan.options, len(runs))),
     )
     try:
         return plan.with_window(window_rows), reason

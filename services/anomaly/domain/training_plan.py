@@ -12,12 +12,13 @@ from services.anomaly.domain.options.network import NetworkOptions, WindowNetwor
 from services.anomaly.domain.options.reading import (
     IMAGE_AUTO_REASON,
     Options,
+    OptionsRefused,
     parse_image_options,
     parse_options,
 )
 from services.anomaly.domain.threshold_rules import UnlabelledRule, read_unlabelled_rule
-from services.anomaly.domain.window_rule import most_window_rows
-from shared.errors import JSON
+from services.anomaly.domain.window_rule import caps_of
+from shared.errors import JSON, Fault
 
 # With fewer windows to learn from, a network knows them by heart and nothing else.
 LEAST_FIT_WINDOWS = 16
@@ -97,10 +98,10 @@ def plan_training(
     chosen = parse_options(kind if choice is None else choice.kind, options)
     rule = default_rule(chosen) if threshold is None else read_unlabelled_rule(threshold)
     usual_window_rows = None
-    if options.get("window_rows") == AUTO and isinstance(chosen, WindowNetworkOptions):
+    if isinstance(chosen, WindowNetworkOptions) and _leaves_window(chosen, options.get("window_rows")):
         usual_window_rows = chosen.window_rows
-        most_rows = most_window_rows(rows, smoothing_rows(chosen, rows))
-        chosen = replace(chosen, window_rows=min(usual_window_rows, most_rows))
+        caps = caps_of(chosen, rows=rows, smoothing_rows=smoothing_rows(chosen, rows))
+        chosen = replace(chosen, window_rows=min(usual_window_rows, *(cap.rows for cap in caps)))
     return TrainingPlan(
         chosen,
         None if choice is None else choice.reason,
@@ -109,6 +110,21 @@ def plan_training(
         _divided(chosen, rule, rows),
         usual_window_rows,
     )
+
+
+def _leaves_window(chosen: WindowNetworkOptions, window_rows: JSON) -> bool:
+    """Whether the window is left to the rows.
+
+    Raises
+    ------
+    OptionsRefused
+        If it is given beside what only bounds one that is left open.
+    """
+    bounds = [name for name in ("fault_rows", "max_delay_rows") if getattr(chosen, name) is not None]
+    if bounds and window_rows not in (None, AUTO):
+        faults = [Fault(f"/options/{name}", "leave it out, or leave out window_rows") for name in bounds]
+        raise OptionsRefused("a window that is given needs no bounds", faults=faults)
+    return window_rows == AUTO or bool(bounds)
 
 
 def _plan_images(
@@ -164,4 +180,7 @@ def _blocks(options: Options, rule: UnlabelledRule, rows: int) -> Blocks:
 
 
 def _with_window(options: Options, window_rows: int) -> Options:
-    return replace(options, window_rows=window_rows) if isinstance(options, WindowNetworkOptions) else options
+    if not isinstance(options, WindowNetworkOptions):
+        return options
+    # Its bounds have done their part, and a retraining keeps the window as it is.
+    return replace(options, window_rows=window_rows, fault_rows=None, max_delay_rows=None)

@@ -1,12 +1,15 @@
 """How many rows a network should see at once, where the caller leaves that to a rule."""
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.anomaly.domain.arrays import Floats
 from services.anomaly.domain.blocks import LIMIT_SHARE
+from services.anomaly.domain.options.network import WindowNetworkOptions
 from services.anomaly.domain.runs import Runs
 
 LEAST_ROWS = 2
@@ -24,11 +27,26 @@ def most_window_rows(rows: int, smoothing_rows: int) -> int:
     return max(math.floor(rows * LIMIT_SHARE) - 2 * smoothing_rows + 2, LEAST_ROWS)
 
 
-def choose_window(normal: Runs, *, usual_rows: int, most_rows: int) -> tuple[int, str]:
-    """Rows of a window, and why: one period of the plant where it has one, otherwise the usual number.
+@dataclass(frozen=True, slots=True)
+class Cap:
+    """The longest window there may be, and what sets it."""
 
-    A window that holds a whole period lets a network tell a rise from the fall that follows it. Score and delay do not
-    suffer from its length, because a score is that of the newest row.
+    rows: int
+    why: str
+
+
+def caps_of(options: WindowNetworkOptions, *, rows: int, smoothing_rows: int) -> tuple[Cap, ...]:
+    """What limits the window of a network: the training rows, and what the caller says of faults and delays."""
+    wanted = ((options.fault_rows, "the shortest fault"), (options.max_delay_rows, "the longest delay"))
+    caps = (Cap(max(most, LEAST_ROWS), why) for most, why in wanted if most is not None)
+    return (Cap(most_window_rows(rows, smoothing_rows), "what the training rows allow"), *caps)
+
+
+def choose_window(normal: Runs, *, usual_rows: int, caps: Sequence[Cap]) -> tuple[int, str]:
+    """Rows of a window, and why: one period of the plant where it has one, otherwise the usual number, within caps.
+
+    A window that holds a whole period lets a network tell a rise from the fall that follows it. One that is longer than
+    a fault never holds the fault alone, and its reconstruction may take that long to follow.
 
     Parameters
     ----------
@@ -36,13 +54,14 @@ def choose_window(normal: Runs, *, usual_rows: int, most_rows: int) -> tuple[int
         Rows that the network will be fitted on, freed of what the clock explains.
     usual_rows
         The default of the kind.
-    most_rows
-        What the number of training rows allows.
+    caps
+        At least one; the tightest counts.
     """
     period = find_period(normal)
     wanted, why = (usual_rows, "no period was found: the usual window") if period is None else (period, "one period")
-    if wanted > most_rows:
-        return most_rows, f"{why} of {wanted} rows, cut to what the training rows allow"
+    tightest = min(caps, key=lambda cap: cap.rows)
+    if wanted > tightest.rows:
+        return tightest.rows, f"{why} of {wanted} rows, cut to {tightest.why}"
     return wanted, f"{why} of {wanted} rows"
 
 

@@ -1,8 +1,11 @@
 import numpy as np
 import pytest
 
+from services.anomaly.domain.options.reading import OptionsRefused, options_json
 from services.anomaly.domain.runs import Runs
-from services.anomaly.domain.window_rule import choose_window, find_period, most_window_rows
+from services.anomaly.domain.training_plan import plan_training
+from services.anomaly.domain.window_rule import Cap, choose_window, find_period, most_window_rows
+from shared.errors import JSON
 
 
 def swing(period: float, rows: int = 400, noise: float = 0.3) -> np.ndarray:
@@ -46,12 +49,32 @@ def test_period_is_sought_in_the_longest_run():
 def test_window_holds_a_period_or_is_the_usual_one_within_what_the_rows_allow(
     rows: np.ndarray, most_rows: int, window_rows: int
 ):
-    found, reason = choose_window(Runs.unbroken(rows), usual_rows=50, most_rows=most_rows)
+    found, reason = choose_window(
+        Runs.unbroken(rows), usual_rows=50, caps=[Cap(most_rows, "the rows"), Cap(100, "the longest delay")]
+    )
     assert found == window_rows
     assert ("one period" in reason) == (len(np.unique(rows)) > 1)
-    assert ("cut" in reason) == (found == most_rows)
+    assert ("cut to the rows" in reason) == (found == most_rows)
 
 
 def test_longest_window_leaves_rows_to_score_in_the_limit_block():
     assert most_window_rows(400, 30) == 62
     assert most_window_rows(20, 30) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "window_rows"),
+    [({"fault_rows": 20}, 20), ({"max_delay_rows": 12, "fault_rows": 30}, 12), ({"window_rows": "auto"}, 50)],
+)
+def test_window_is_no_longer_than_a_fault_or_the_longest_delay(options: dict[str, JSON], window_rows: int):
+    plan = plan_training("lstm_autoencoder", options, None, rows=2000)
+    assert plan.window_rows == window_rows
+    assert plan.usual_window_rows == 50
+    chosen = plan.with_window(window_rows).options
+    assert plan_training("lstm_autoencoder", options_json(chosen), None, rows=2000).window_rows == window_rows
+
+
+def test_bounds_beside_a_given_window_are_refused():
+    with pytest.raises(OptionsRefused) as refusal:
+        plan_training("lstm_autoencoder", {"window_rows": 30, "fault_rows": 20}, None, rows=2000)
+    assert [fault.pointer for fault in refusal.value.faults] == ["/options/fault_rows"]

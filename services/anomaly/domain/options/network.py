@@ -56,6 +56,11 @@ class WindowNetworkOptions(NetworkOptions):
     ----------
     window_rows
         Rows in a window; `auto` makes that one period of the plant, where it has one.
+    fault_rows, max_delay_rows
+        Rows that the shortest fault lasts, and after which a fault must be seen at the latest: the window that `auto`
+        chooses is no longer. Either asks for `auto`.
     """
 
     window_rows: int = whole(50, 2, 1000)
+    fault_rows: int | None = whole_or_auto(1, 10_000)
+    max_delay_rows: int | None = whole_or_auto(1, 10_000)
