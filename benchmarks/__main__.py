@@ -15,6 +15,7 @@ NAMES = (
     "ccpp_intervals",
     "sqlite_writers",
     "anomaly",
+    "anomaly_networks",
     "anomaly_serving",
     "anomaly_streams",
     "planner_search",

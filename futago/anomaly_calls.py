@@ -159,6 +159,7 @@ class AnomalyCalls:
         asset: str | None = None,
         *,
         context: object | None = None,
+        context_timestamps: Sequence[object] | None = None,
         timeout_s: float = 600.0,
     ) -> DetectorScore:
         """Score rows with a detector; runs of anomalous rows also raise an alert.
@@ -177,6 +178,8 @@ class AnomalyCalls:
         context
             `(m, f)` rows just before, looked back on and not scored; without them the first rows, as many as the
             detector looks back, have no score.
+        context_timestamps
+            `m` times of these; left out, they end one usual step before the first row.
         timeout_s
             Longest wait for a job.
 
@@ -185,7 +188,9 @@ class AnomalyCalls:
         JobFailed, WaitTimeout
             If it became a job, and that did not end well or in time.
         """
-        body = _given(columns=columns, rows=rows, timestamps=timestamps, context=context)
+        body = _given(
+            columns=columns, rows=rows, timestamps=timestamps, context=context, context_timestamps=context_timestamps
+        )
         answer = self._post(f"{_detector(name)}/score", body, {"asset": asset})
         if "scores" in answer:
             return cast("DetectorScore", answer)
@@ -234,7 +239,9 @@ class AnomalyCalls:
         columns: Sequence[str] | None = None,
         rows: object | None = None,
         labels: Sequence[int] | None = None,
+        timestamps: Sequence[object] | None = None,
         context: object | None = None,
+        context_timestamps: Sequence[object] | None = None,
         **settings: object,
     ) -> JsonObject:
         """Set a detector's limit anew; returns it with the figures behind it.
@@ -245,11 +252,14 @@ class AnomalyCalls:
             Such as `margin`, `percentile` or `value`; `roc`, `f1` and `recall` need rows and labels.
         labels
             One a row, 0 for normal and 1 for anomalous.
+        timestamps, context, context_timestamps
+            Of these rows, as for `score`.
         settings
             Of the method, such as `q=99`.
         """
         body = {"method": method, **settings}
-        body |= _given(columns=columns, rows=rows, labels=labels, context=context)
+        body |= _given(columns=columns, rows=rows, labels=labels, timestamps=timestamps)
+        body |= _given(context=context, context_timestamps=context_timestamps)
         return self._api.put(f"{_detector(name)}/threshold", body)
 
     def drift(self, name: str, asset: str | None = None) -> JsonObject:

@@ -6,10 +6,10 @@ worse, two of them decide on the same stale value. `write` therefore takes the w
 
 import json
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from alembic import command, context
 from alembic.config import Config
@@ -28,6 +28,11 @@ BUSY_TIMEOUT_S = 5.0
 CONNECT_TIMEOUT_S = 5
 POOL_TIMEOUT_S = 5.0
 MIGRATION_WAIT_S = 120
+# A transaction of SQLite sees one state by itself; PostgreSQL's usual one sees a new state with every statement.
+_READING: Mapping[str, Mapping[str, Any]] = {
+    "sqlite": {"sqlite_readonly": True},
+    "postgresql": {"postgresql_readonly": True, "isolation_level": "REPEATABLE READ"},
+}
 # The primary result codes of SQLite that speak of the moment or the machine, not of a wrong statement:
 # BUSY, LOCKED, IOERR, FULL, CANTOPEN (https://sqlite.org/rescode.html).
 _SQLITE_UNAVAILABLE = frozenset({5, 6, 10, 13, 14})
@@ -100,7 +105,7 @@ def read(engine: Engine) -> Iterator[Connection]:
     DatabaseUnavailable
         If the database does not answer.
     """
-    with _translate(), engine.execution_options(postgresql_readonly=True, sqlite_readonly=True).begin() as connection:
+    with _translate(), engine.execution_options(**_READING[engine.dialect.name]).begin() as connection:
         yield connection
 
 

@@ -115,9 +115,15 @@ def main() -> None:
         _print_choices(runs)
 
 
-def print_kinds(makes: Mapping[str, Callable[[], Judge]]) -> Sequence[Run]:
-    """Print a line of figures for every way to make a detector; the runs they were judged on, if there are any."""
-    runs = read_runs(DATA)
+def print_kinds(makes: Mapping[str, Callable[[], Judge]], *, every: int = 1) -> Sequence[Run]:
+    """Print a line of figures for every way to make a detector; the runs they were judged on, if there are any.
+
+    Parameters
+    ----------
+    every
+        So many runs of which one is used.
+    """
+    runs = read_runs(DATA)[::every]
     if not runs:
         print(f"  left out: no labelled runs in {DATA / 'anomaly' / 'skab'}; FUTAGO_DATA names the folder of data")
         return runs

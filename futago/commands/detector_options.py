@@ -30,7 +30,7 @@ OffOption = Annotated[
     ),
 ]
 TimeOption = Annotated[
-    str | None, typer.Option("--time", help="The column of times, which orders the rows.", show_default=False)
+    str | None, typer.Option("--time", help="The column of times; they increase from row to row.", show_default=False)
 ]
 EncodingOption = Annotated[str, typer.Option("--encoding", help="Of a CSV file, such as cp932.")]
 

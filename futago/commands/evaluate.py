@@ -112,6 +112,8 @@ def evaluate(
     for name in unlabelled:
         typer.echo(f"Note: {name} has no column {label!r} and was left out.")
     judged = judge(tables, jitter)
+    # Said aloud: a column of truth that was taken for a sensor makes any detector look excellent.
+    typer.echo(f"Sensors: {', '.join(judged.detectors[0].column_names)}")
     typer.echo(judged.text())
     if json_file is not None:
         from_files.write_whole(json_file, json.dumps(judged.to_json(), indent=1, ensure_ascii=False) + "\n")

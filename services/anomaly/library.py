@@ -74,7 +74,7 @@ class Detector:
         When the machine is off, as `{"column": name, "below" or "above": number, "margin_rows": number}`: such rows,
         and as many after each restart, are neither learned nor scored.
     on_epoch, should_stop
-        Told after, and asked before, every epoch of a network.
+        Told after every epoch of a network; asked before every epoch and about once a second within one.
     options
         Settings of the kind, such as `smoothing_rows` or `epochs`; `None` or `"auto"` is the default.
 

@@ -55,8 +55,9 @@ log = get_logger(__name__)
 # Training is what takes time; reading before it and publishing after it are given the rest of the progress.
 _TRAINING_SHARE = 0.9
 _SCORING_SHARE = 0.95
-# A plant that was faulty all the time would make a file of gigabytes.
-_MOST_CONTRIBUTIONS = 10_000
+# A plant that was faulty all the time would make a file of gigabytes; a row has one contribution of each sensor.
+_MOST_CONTRIBUTIONS = 1_000_000
+_MOST_EXPLAINED_ROWS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +221,8 @@ def score_table(context: JobContext) -> Mapping[str, JSON]:
 
     scored = Scored(ready, table.rows, score_in_blocks(ready, table, earlier, on_rows), table.times)
     context.progress(_SCORING_SHARE, "writing the scores")
-    response = ScoreResponse.of(scored, asset, most_contributions=_MOST_CONTRIBUTIONS)
+    explained_rows = min(_MOST_EXPLAINED_ROWS, _MOST_CONTRIBUTIONS // len(columns))
+    response = ScoreResponse.of(scored, asset, most_explained_rows=explained_rows)
     digest = keep_scores(store, response.model_dump_json())
     now = SystemClock().now()
 

@@ -14,7 +14,8 @@ from shared.onnx.manifest import ElementType, Graph, Tensor
 
 Output = NDArray[np.float32] | NDArray[np.float64] | NDArray[np.int64]
 
-# ORT's own exceptions share no base class but Exception. Anything that is not among them is a bug of ours.
+# ORT's own exceptions share no base class but Exception. Anything that is not among them is a bug of ours, but for
+# damaged names in a graph, which its Python part cannot read.
 _ORT_ERRORS = (
     ort_state.EPFail,
     ort_state.Fail,
@@ -24,6 +25,7 @@ _ORT_ERRORS = (
     ort_state.NoSuchFile,
     ort_state.NotImplemented,
     ort_state.RuntimeException,
+    UnicodeDecodeError,
 )
 _ORT_TYPES = {
     "tensor(float)": ElementType.FLOAT32,
@@ -60,10 +62,10 @@ class OnnxSession:
             self._session = onnxruntime.InferenceSession(
                 model, sess_options=_session_options(), providers=["CPUExecutionProvider"]
             )
+            _check_tensors("input", self._session.get_inputs(), [graph.input])
+            _check_tensors("output", self._session.get_outputs(), graph.outputs)
         except _ORT_ERRORS as error:
             raise BundleMalformed(f"the graph {graph.file!r} cannot be loaded: {error}", path=graph.file) from error
-        _check_tensors("input", self._session.get_inputs(), [graph.input])
-        _check_tensors("output", self._session.get_outputs(), graph.outputs)
         self.graph = graph
         self._input_name = graph.input.name
         self._input_type = np.dtype(graph.input.element_type.value)

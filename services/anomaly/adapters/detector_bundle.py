@@ -13,16 +13,20 @@ from services.anomaly.adapters.preparation_file import PREPARATION_FILE, prepara
 from services.anomaly.adapters.report_file import REPORT_FILE, read_report, report_file
 from services.anomaly.domain.arrays import Floats
 from services.anomaly.domain.detection import ResidualModel, Scorer
+from services.anomaly.domain.images import ImageShape, ImagesRefused
 from services.anomaly.domain.isolation_forest import ForestModel
+from services.anomaly.domain.options.kinds import DetectorKind
 from services.anomaly.domain.preparation import Preparation
 from services.anomaly.domain.preparation_gaps import Patience
 from services.anomaly.domain.scaling import Scaling, ScalingModel
 from services.anomaly.domain.scores import Head, Scale
 from services.anomaly.domain.served import ServedDetector
+from services.anomaly.domain.severity import SeverityScale
 from services.anomaly.domain.thresholds import HeldOut, Threshold
 from services.anomaly.domain.trained import Column, Trained
 from shared.clock import rfc3339
 from shared.errors import JSON
+from shared.onnx.arrays import unpack_arrays
 from shared.onnx.bundle import Bundle, BundleInfo, write_bundle
 from shared.onnx.errors import BundleMalformed
 from shared.onnx.json_fields import Fields
@@ -85,6 +89,8 @@ def read_detector(bundle: Bundle) -> ServedDetector:
     if manifest.kind is not BundleKind.DETECTOR:
         raise BundleMalformed(f"{manifest.name!r} is a {manifest.kind}, not a detector")
     card = Fields(manifest.card, "card")
+    if (kind := card.text("kind")) not in list(DetectorKind):
+        raise BundleMalformed(f"there is no detector kind {kind!r}")
     constant = _constant_columns(manifest.card)
     columns = tuple(_column(feature, constant) for feature in manifest.features)
     arrays = _read_arrays(bundle, len(columns))
@@ -94,20 +100,23 @@ def read_detector(bundle: Bundle) -> ServedDetector:
     if window_rows < 1 or smoothing_rows < 1 or warmup_rows != window_rows + smoothing_rows - 2:
         raise BundleMalformed("the card's window, smoothing and warm-up do not belong together")
     threshold = Fields(card.mapping("threshold"), "card.threshold")
+    _check_images(manifest.card.get("image_shape"), len(columns))
     model = _read_model(bundle, Scaling(arrays["mean"], arrays["scale"], ()), window_rows)
+    held_out = HeldOut.measured(
+        arrays["held_out"],
+        warmup_rows=warmup_rows,
+        training_rows=Fields(card.mapping("blocks"), "card.blocks").whole("rows"),
+        allowance=float(arrays["allowance"][0]),
+        sensors=len(columns),
+    )
     return ServedDetector(
         name=manifest.name,
         version=manifest.version,
         digest=bundle.digest,
         columns=columns,
         preparation=_preparation(bundle, [column.name for column in columns]),
-        scorer=Scorer(model, _head(arrays, smoothing_rows)),
-        held_out=HeldOut(
-            arrays["held_out"],
-            warmup_rows,
-            Fields(card.mapping("blocks"), "card.blocks").whole("rows"),
-            float(arrays["allowance"][0]),
-        ),
+        scorer=Scorer(model, _head(arrays, smoothing_rows), SeverityScale.calibrated(held_out)),
+        held_out=held_out,
         threshold=Threshold(threshold.number("value"), threshold.mapping("rule"), threshold.mapping("evidence")),
         card={**manifest.card, "created_at": manifest.created_at},
         report=read_report(bundle.read(REPORT_FILE)) if REPORT_FILE in manifest.files else None,
@@ -128,7 +137,7 @@ def served_detector(trained: Trained) -> ServedDetector:
         digest="",
         columns=trained.columns,
         preparation=trained.preparation,
-        scorer=Scorer(model, trained.head),
+        scorer=Scorer(model, trained.head, SeverityScale.calibrated(trained.held_out)),
         held_out=trained.held_out,
         threshold=trained.threshold,
         card=detector_card(trained),
@@ -214,11 +223,7 @@ def _head(arrays: Mapping[str, Floats], smoothing_rows: int) -> Head:
 
 
 def _read_arrays(bundle: Bundle, sensors: int) -> Mapping[str, Floats]:
-    try:
-        with np.load(io.BytesIO(bundle.read(_CALIBRATION_FILE)), allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in _ARRAYS}
-    except (KeyError, ValueError, OSError) as error:
-        raise BundleMalformed(f"{_CALIBRATION_FILE} cannot be read: {error}") from error
+    arrays = unpack_arrays(bundle.read(_CALIBRATION_FILE), _CALIBRATION_FILE, _ARRAYS)
     scales = max(arrays["smoothing"].size, 1)
     shapes = {
         "mean": (sensors,),
@@ -253,6 +258,17 @@ def _column(feature: Feature, constant: frozenset[str]) -> Column:
         spread.std,
         feature.name in constant,
     )
+
+
+def _check_images(stated: JSON, columns: int) -> None:
+    if stated is None:
+        return
+    try:
+        shape = ImageShape.of_json(stated)
+    except ImagesRefused as error:
+        raise BundleMalformed("card.image_shape is no shape of images") from error
+    if shape.values != columns:
+        raise BundleMalformed(f"card.image_shape has {shape.values} numbers, the bundle {columns} features")
 
 
 def _constant_columns(card: Mapping[str, JSON]) -> frozenset[str]:

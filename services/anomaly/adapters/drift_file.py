@@ -4,9 +4,9 @@ import io
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
 from services.anomaly.domain.drift_tally import BINS, Reference, tally_arrays, tally_of, tally_shapes
+from shared.onnx.arrays import unpack_arrays
 from shared.onnx.errors import BundleMalformed
 
 DRIFT_FILE = "reference.npz"
@@ -34,11 +34,7 @@ def read_drift(file: bytes, sensors: int) -> Reference:
         "edges": (sensors, BINS - 1),
         **tally_shapes(sensors),
     }
-    try:
-        with np.load(io.BytesIO(file), allow_pickle=False) as stored:
-            arrays: dict[str, NDArray[np.generic]] = {name: stored[name] for name in shapes}
-    except (KeyError, ValueError, OSError) as error:
-        raise BundleMalformed(f"{DRIFT_FILE} cannot be read: {error}") from error
+    arrays = unpack_arrays(file, DRIFT_FILE, shapes)
     for name, shape in shapes.items():
         array = arrays[name]
         if array.shape != shape or array.dtype.kind not in "if" or not np.isfinite(array.astype(np.float64)).all():

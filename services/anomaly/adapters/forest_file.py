@@ -1,12 +1,12 @@
 """The trees of an isolation forest as a file of a bundle."""
 
 import io
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.anomaly.domain.isolation_forest import Forest
+from shared.onnx.arrays import unpack_arrays
 from shared.onnx.errors import BundleMalformed
 
 FOREST_FILE = "forest.npz"
@@ -29,12 +29,9 @@ def read_forest(stored: bytes, sensors: int) -> Forest:
     BundleMalformed
         If walking down the tables would not end in a leaf of every tree.
     """
-    try:
-        with np.load(io.BytesIO(stored), allow_pickle=False) as tables:
-            sensor, cut, left, right, rows = (tables[name] for name in _TABLES)
-            low, high = (tables[name] for name in _RANGE)
-    except (KeyError, ValueError, OSError, EOFError, BadZipFile) as error:
-        raise BundleMalformed(f"{FOREST_FILE} cannot be read: {error}") from error
+    arrays = unpack_arrays(stored, FOREST_FILE, (*_TABLES, *_RANGE))
+    sensor, cut, left, right, rows = (arrays[name] for name in _TABLES)
+    low, high = (arrays[name] for name in _RANGE)
     whole = (sensor, left, right, rows)
     shapely = sensor.ndim == 2 and sensor.size > 0 and all(table.shape == sensor.shape for table in (cut, *whole))
     if not shapely or cut.dtype != np.float64 or any(table.dtype != np.int32 for table in whole):

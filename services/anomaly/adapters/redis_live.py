@@ -25,7 +25,7 @@ class RedisDrift:
     Parameters
     ----------
     window_rows
-        The newest rows that are compared: never more, and at least half as many once they have come.
+        The newest rows that are compared, in two lots of half as many; rows that come at once are not parted.
     """
 
     def __init__(self, kept: RedisWindows, *, window_rows: int) -> None:

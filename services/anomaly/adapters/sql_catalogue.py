@@ -9,7 +9,6 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, delete, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import IntegrityError
 
 from services.anomaly.adapters.detector_store import DetectorStore, StoredBundle
 from services.anomaly.adapters.tables import health, live, serving, thresholds, versions
@@ -25,7 +24,7 @@ from services.anomaly.domain.catalogue import (
 )
 from services.anomaly.domain.thresholds import Threshold
 from services.anomaly.domain.trained import Column
-from shared.database import read, write
+from shared.database import read, take_turns, write
 from shared.errors import JSON
 
 
@@ -68,6 +67,7 @@ class SqlCatalogue:
         name, version = detector.name, int(detector.version)
         same = (versions.c.name == name) & (versions.c.version == version) & (versions.c.digest == detector.digest)
         with write(self._engine) as connection:
+            _take_turn(connection, name)
             if connection.execute(select(versions.c.name).where(same)).first() is None:
                 raise DetectorMissing(name)
             connection.execute(
@@ -78,6 +78,7 @@ class SqlCatalogue:
 
     def activate(self, name: str, version: int | None, *, by: str, at: datetime) -> DetectorEntry:
         with write(self._engine) as connection:
+            _take_turn(connection, name)
             before = _entry(connection, name)
             if version is None:
                 version = connection.scalar(select(serving.c.previous).where(serving.c.name == name))
@@ -91,6 +92,7 @@ class SqlCatalogue:
 
     def delete(self, name: str) -> None:
         with write(self._engine) as connection:
+            _take_turn(connection, name)
             archives = connection.scalars(
                 delete(versions).where(versions.c.name == name).returning(versions.c.archive)
             ).all()
@@ -140,24 +142,22 @@ def publish_version(
     VersionTaken
         If the number is no longer the next one; nothing was written.
     """
+    _take_turn(connection, name)
     if _next_version(connection, name) != version:
         raise VersionTaken
-    row = insert(versions).values(
-        name=name,
-        version=version,
-        digest=bundle.digest,
-        archive=bundle.archive,
-        size_bytes=bundle.size_bytes,
-        columns=[asdict(column) for column in columns],
-        card=dict(card),
-        job_id=job_id,
-        created_at_ms=_to_ms(at),
+    connection.execute(
+        insert(versions).values(
+            name=name,
+            version=version,
+            digest=bundle.digest,
+            archive=bundle.archive,
+            size_bytes=bundle.size_bytes,
+            columns=[asdict(column) for column in columns],
+            card=dict(card),
+            job_id=job_id,
+            created_at_ms=_to_ms(at),
+        )
     )
-    try:
-        connection.execute(row)
-    except IntegrityError as error:
-        # Where two transactions can write at once, both saw the same number as the next one.
-        raise VersionTaken from error
     if version == 1:
         return
     current = _serving(connection, name, newest=version - 1)
@@ -166,6 +166,11 @@ def publish_version(
     elif connection.scalar(select(serving.c.version).where(serving.c.name == name)) is None:
         # Without a word about it, the newest would serve.
         _serve(connection, name, current, previous=None, by=by, at=at)
+
+
+def _take_turn(connection: Connection, name: str) -> None:
+    """What one transaction forgets, no other may add to meanwhile: a later detector of this name would inherit it."""
+    take_turns(connection, [f"anomaly detector {name}"])
 
 
 def _next_version(connection: Connection, name: str) -> int:

@@ -86,7 +86,7 @@ def write_table_file(path: Path, table: Table) -> str | None:
 def read_labelled_files(
     paths: Sequence[Path], *, label: str, change_point: str | None, reading: Reading
 ) -> tuple[list[LabelledTable], list[str]]:
-    """Read recordings whose truth is known, and the names of those that have no labels.
+    """Read recordings whose truth is known, and the names of those that have no labels; each file once.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def read_labelled_files(
     """
     folder = Path(os.path.commonpath([path.parent.absolute() for path in paths]))
     labelled, unlabelled = list[LabelledTable](), list[str]()
-    for path in paths:
+    for path in {path.resolve(): path for path in paths}.values():
         name = path.absolute().relative_to(folder).as_posix()
         table = read_table_file(path, reading)
         if label in table.columns:

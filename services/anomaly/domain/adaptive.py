@@ -5,7 +5,8 @@ with steps of fixed size [1]. Four bounds keep a fault from teaching it:
 
 - only clearly normal rows are learned from: scores up to half the limit in force, or those that nine tenths of the
   held-out rows kept to where the limit is near them, both moved along with the limit;
-- after a suspicious row nothing is learned until no score shares a reading with it, and after an alarm for longer;
+- after a suspicious row nothing is learned until no score shares a reading with it; after an anomalous one for longer,
+  and not before the alarm is over: the quiet rows of a fault that comes and goes teach nothing;
 - a step is so small that the limit needs `horizon_rows` rows to move by `max_factor`: a fault that grows faster outruns
   it;
 - the limit never goes beyond `max_factor` times the one that was calibrated, nor below what held-out normal rows
@@ -92,6 +93,8 @@ class AdaptiveLimit:
         What the limit in force is never below.
     spacing_rows
         Rows after which two scores share no reading.
+    off_delay_rows
+        Normal rows that end an alarm.
     """
 
     adaptation: Adaptation
@@ -100,16 +103,17 @@ class AdaptiveLimit:
     clear_score: float
     lowest: float
     spacing_rows: int
+    off_delay_rows: int
 
     @classmethod
-    def of(cls, threshold: Threshold, *, spacing_rows: int) -> "AdaptiveLimit | None":
+    def of(cls, threshold: Threshold, *, spacing_rows: int, off_delay_rows: int) -> "AdaptiveLimit | None":
         """Read what `Adapted.settle` has written; `None` where a limit stays as it is."""
         settings, found = threshold.rule.get("adaptive"), threshold.evidence.get("adaptive")
         if not isinstance(settings, Mapping) or not isinstance(found, Mapping):
             return None
         numbers = {name: _number(found, name) for name in ("usual_score", "clear_score", "lowest")}
         adaptation = Adaptation(int(_number(settings, "horizon_rows")), _number(settings, "max_factor"))
-        return cls(adaptation, threshold.value, spacing_rows=spacing_rows, **numbers)
+        return cls(adaptation, threshold.value, spacing_rows=spacing_rows, off_delay_rows=off_delay_rows, **numbers)
 
     def in_force(self, state: AdaptiveState) -> float:
         """The limit for the next row."""
@@ -130,10 +134,15 @@ class AdaptiveLimit:
                 state = self._learn(state, score, float(limits[i]))
         return limits, state
 
+    @property
+    def _alarm_rows(self) -> int:
+        slowly = math.ceil(_HOLD_OFF_SHARE * self.adaptation.horizon_rows)
+        return max(slowly, self.off_delay_rows, self.spacing_rows)
+
     def _learn(self, state: AdaptiveState, score: float, limit: float) -> AdaptiveState:
         if score > self.clear_score * math.exp(state.moved):
-            alarm_rows = math.ceil(_HOLD_OFF_SHARE * self.adaptation.horizon_rows) if score > limit else 0
-            return AdaptiveState(state.moved, max(state.hold_rows, self.spacing_rows, alarm_rows))
+            hold_rows = self.spacing_rows if score <= limit else self._alarm_rows
+            return AdaptiveState(state.moved, max(state.hold_rows, hold_rows))
         if state.hold_rows > 0:
             return AdaptiveState(state.moved, state.hold_rows - 1)
         most = math.log(self.adaptation.max_factor)

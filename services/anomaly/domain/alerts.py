@@ -19,8 +19,8 @@ from shared.errors import JSON
 
 # A call with more runs than this is one problem, not hundreds: the first ones are told.
 ALERT_LIMIT = 20
-# Ten times the limit; see `services.anomaly.domain.severity`.
-_CRITICAL_FROM = 0.95
+# Times the limit from which somebody must act at once.
+CRITICAL_FACTOR = 10.0
 _SENSORS_NAMED = 3
 
 
@@ -97,7 +97,7 @@ def _alert(
         start = "ongoing"
     else:
         start = _fingerprint(rows[episode.start]) if times is None else rfc3339(times[episode.start])
-    severity = float(detection.severity[episode.peak])
+    critical = episode.peak_score >= CRITICAL_FACTOR * detection.limit
     leading = leading_sensors(detector, detection, episode)
     where = f" at {asset}" if asset else ""
     sensors = ", ".join(leading)
@@ -106,7 +106,7 @@ def _alert(
         "rows": episode.rows,
         "peak_score": episode.peak_score,
         "threshold": detection.limit,
-        "severity": severity,
+        "severity": float(detection.severity[episode.peak]),
         "leading_sensors": leading,
     }
     if times is not None:
@@ -115,7 +115,7 @@ def _alert(
         id=alert_id,
         source="anomaly",
         kind="anomalous_rows",
-        severity=Severity.CRITICAL if severity >= _CRITICAL_FROM else Severity.WARNING,
+        severity=Severity.CRITICAL if critical else Severity.WARNING,
         asset=asset,
         subject=detector.name,
         message=f"{detector.name} found {episode.rows} anomalous rows{where}; mostly {sensors}",

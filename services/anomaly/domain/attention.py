@@ -9,11 +9,8 @@ from services.anomaly.domain.detection import ResidualModel
 from services.anomaly.domain.preparation import Prepared
 from services.anomaly.domain.preparation_gaps import Flags
 from services.anomaly.domain.usability import Reason
-from services.anomaly.domain.windows import windows
+from services.anomaly.domain.windows import block_windows, windows
 from shared.errors import AppError, Kind
-
-# Windows are copied for the model in blocks, as for scores.
-_BLOCK_WINDOWS = 512
 
 
 class AttentionMissing(AppError):
@@ -62,7 +59,8 @@ def attention_of(model: AttentiveModel, prepared: Prepared, wanted: Flags) -> Fl
     rows = np.flatnonzero(known)
     shares = np.full(prepared.rows.shape, np.nan)
     every = windows(prepared.rows, model.window_rows)
-    for start in range(0, len(rows), _BLOCK_WINDOWS):
-        block = rows[start : start + _BLOCK_WINDOWS]
+    size = block_windows(*every.shape[1:])
+    for start in range(0, len(rows), size):
+        block = rows[start : start + size]
         shares[block] = model.attention(every[block - last])
     return shares

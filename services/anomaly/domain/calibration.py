@@ -1,6 +1,6 @@
 """From a fitted model to a detector: its head, and the scores of later rows that its limit is set on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from services.anomaly.domain.options.reading import Options
 from services.anomaly.domain.options.statistical import IsolationForestOptions, PcaOptions
 from services.anomaly.domain.runs import Runs
 from services.anomaly.domain.scores import Head, error_head, score
+from services.anomaly.domain.severity import SeverityScale
 from services.anomaly.domain.smoothing import Smoothing
 from services.anomaly.domain.statistical import mahalanobis_head, pca_head
 from services.anomaly.domain.thresholds import HeldOut, Margin
@@ -75,8 +76,14 @@ def calibrate(model: ResidualModel, runs: Runs, blocks: Blocks, options: Options
     parts = earlier.contributions(held_out_residuals.rows)
     contributions = held_out_residuals.reduced(parts, earlier.smoothing_rows).rows
     allowance = float(wander_allowance(every.rows).mean())
-    held_out = HeldOut(score(contributions), scorer.warmup_rows, len(runs), allowance)
-    return Calibrated(scorer, held_out, contributions)
+    held_out = HeldOut.measured(
+        score(contributions),
+        warmup_rows=scorer.warmup_rows,
+        training_rows=len(runs),
+        allowance=allowance,
+        sensors=contributions.shape[1],
+    )
+    return Calibrated(replace(scorer, severity=SeverityScale.calibrated(held_out)), held_out, contributions)
 
 
 def _scores_itself(options: Options) -> bool:

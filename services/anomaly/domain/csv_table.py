@@ -84,6 +84,8 @@ def read_csv(text: TextIO, limits: TableLimits, *, time_column: str | None, sele
     _, header = next(numbered, (1, ""))
     delimiter = max(_DELIMITERS, key=lambda mark: len(_cells(header, 1, mark)))
     names = [name.strip() for name in _cells(header, 1, delimiter)]
+    if not names:
+        raise RowsRefused("the file is empty", faults=[Fault("/columns", "a line with their names is needed")])
     if len(names) > limits.columns:
         raise UploadTooLarge(f"{len(names)} columns; at most {limits.columns} are taken", limit=limits.columns)
     check_columns(names, pointer="/columns")

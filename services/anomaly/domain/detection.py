@@ -4,7 +4,7 @@ Scoring is causal: nothing after a row has any part in its score, so a stream sc
 afterwards give the same answer. Scoring changes nothing: no limit and no statistic moves.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -14,12 +14,9 @@ from services.anomaly.domain.arrays import Floats, Labels
 from services.anomaly.domain.episodes import Episode, episodes
 from services.anomaly.domain.runs import Runs
 from services.anomaly.domain.scores import Head, score
-from services.anomaly.domain.severity import severity
+from services.anomaly.domain.severity import SeverityScale
 from services.anomaly.domain.usability import Reason
-from services.anomaly.domain.windows import windows
-
-# Windows are copied for the model in blocks: enough to fill its vector units, little enough to stay in the cache.
-_BLOCK_WINDOWS = 512
+from services.anomaly.domain.windows import block_windows, windows
 
 
 class ResidualModel(Protocol):
@@ -86,10 +83,11 @@ class Detection:
 
 @dataclass(frozen=True, slots=True)
 class Scorer:
-    """A model and its head."""
+    """A model, its head, and what its scores mean."""
 
     model: ResidualModel
     head: Head
+    severity: SeverityScale = field(default_factory=SeverityScale)
 
     @property
     def warmup_rows(self) -> int:
@@ -115,7 +113,7 @@ class Scorer:
         labels = (scores > limit).astype(np.int8)
         reasons = np.full(len(rows), Reason.USABLE, np.int8)
         reasons[: len(rows) - known] = Reason.WARM_UP
-        return Detection(scores, labels, severity(scores, limit), parts, limit, reasons)
+        return Detection(scores, labels, self.severity.of(scores, limit), parts, limit, reasons)
 
 
 def residual_runs(model: ResidualModel, runs: Runs) -> Runs:
@@ -128,6 +126,5 @@ def residuals(model: ResidualModel, rows: Floats) -> Floats:
     every = windows(rows, model.window_rows)
     if len(every) == 0:
         return np.empty((0, rows.shape[1]))
-    return np.concatenate(
-        [model.residuals(every[i : i + _BLOCK_WINDOWS]) for i in range(0, len(every), _BLOCK_WINDOWS)]
-    )
+    block = block_windows(*every.shape[1:])
+    return np.concatenate([model.residuals(every[i : i + block]) for i in range(0, len(every), block)])

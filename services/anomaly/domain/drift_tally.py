@@ -132,7 +132,7 @@ class Reference:
         return Tally(
             len(rows),
             known.sum(axis=0),
-            np.array([_binned(rows[known[:, i], i], self.edges[i]) for i in range(sensors)]).reshape(sensors, BINS),
+            self._binned(rows, known),
             standard.sum(axis=0),
             (standard**2).sum(axis=0),
             both.sum(axis=0),
@@ -140,6 +140,14 @@ class Reference:
             len(whole),
             whole.T @ whole if sensors <= PAIRED_SENSORS else np.zeros((0, 0)),
         )
+
+    def _binned(self, rows: Floats, known: NDArray[np.bool_]) -> Counts:
+        """`(c, BINS)` readings in each bin: a reading at an edge is in the lower one."""
+        sensors = rows.shape[1]
+        place = np.zeros(rows.shape, np.int64) + BINS * np.arange(sensors)
+        for edge in self.edges.T:
+            place += rows > edge
+        return np.bincount(place[known], minlength=sensors * BINS).reshape(sensors, BINS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +250,3 @@ def tally_of(arrays: Sequence[NDArray[np.generic]]) -> Tally:
         int(rows[1]),
         np.asarray(crossed, np.float64),
     )
-
-
-def _binned(values: Floats, edges: Floats) -> Counts:
-    return np.bincount(np.searchsorted(edges, values, side="left"), minlength=BINS)

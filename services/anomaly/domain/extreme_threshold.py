@@ -52,8 +52,7 @@ class PeaksOverThreshold:
             With fewer than 100 independent scores.
         """
         held_out.require(self.independent_needed, "peaks over threshold")
-        peaks = held_out.scores[: held_out.independent * held_out.spacing_rows].reshape(held_out.independent, -1)
-        highest = peaks.max(axis=1)
+        highest = held_out.peaks
         level = float(np.quantile(highest, 1.0 - _TAIL_SHARE))
         excesses = np.sort(highest[highest > level] - level)
         shape, scale = _pareto(excesses)

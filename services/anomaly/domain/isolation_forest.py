@@ -4,7 +4,6 @@ Liu, Ting & Zhou (2008), Isolation Forest, ICDM. The trees are grown elsewhere; 
 and no library.
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -92,7 +91,7 @@ class ForestModel:
         self._forest = forest
         self._scaling = scaling
         self._window_rows = smoothing_rows
-        self._depth, self._bits = _ways(forest, len(scaling.mean))
+        self._ways = _ways(forest)
         trees = len(forest.rows)
         self._usual = trees * float(usual_depth(forest.rows[:, 0].astype(float)).mean())
 
@@ -105,33 +104,62 @@ class ForestModel:
         """`(n, c)`: each sensor's part, not negative, of the scores of `(n, c)` smoothed and scaled points."""
         leaves = self._forest.leaves(points)
         trees = np.arange(leaves.shape[1])
-        scores = 2.0 ** -(self._depth[trees, leaves].sum(axis=1) / self._usual)
-        bits = self._bits[trees, leaves].sum(axis=1)
+        depth = self._ways.depth[trees, leaves]
+        scores = 2.0 ** -(depth.sum(axis=1) / self._usual)
+        bits = self._bits(leaves, 1.0 / np.maximum(depth, 1.0))
         told = bits.sum(axis=1, keepdims=True)
         # Trees that are one leaf tell nothing of any sensor.
         shares = np.divide(bits, told, out=np.full_like(bits, 1.0 / bits.shape[1]), where=told > 0.0)
         outside = points - np.clip(points, self._forest.low, self._forest.high)
         return np.asarray(scores[:, None] * shares + np.abs(outside))
 
+    def _bits(self, leaves: Whole, weights: Floats) -> Floats:
+        """`(n, c)`: what the cuts above `(n, t)` leaves told of each sensor, counted by `(n, t)` weights."""
+        count, sensors = len(leaves), len(self._scaling.mean)
+        trees, first = np.arange(leaves.shape[1]), sensors * np.arange(count)[:, None]
+        bits = np.zeros(count * sensors)
+        node = leaves
+        for _ in range(self._forest.depth):
+            place = first + self._ways.sensor[trees, node]
+            told = weights * self._ways.told[trees, node]
+            bits += np.bincount(place.ravel(), told.ravel(), minlength=len(bits))
+            node = self._ways.above[trees, node]
+        return bits.reshape(count, sensors)
+
     def residuals(self, batch: Floats) -> Floats:
         """`(b, c)` numbers of `(b, window_rows, c)` windows whose mean square is the score."""
         return np.asarray(np.sqrt(self.parts(self._scaling.apply(batch).mean(axis=1)) * batch.shape[2]))
 
 
-def _ways(forest: Forest, sensors: int) -> tuple[Floats, Floats]:
-    """Of every node `(t, m)` the depth a row has that ends there, and `(t, m, c)` what the cuts before told of it."""
-    trees, nodes = forest.sensor.shape
-    above = np.zeros((trees, nodes))
-    bits = np.zeros((trees, nodes, sensors))
-    for tree in range(trees):
-        # Nodes stand behind the node they hang from.
-        for node in range(nodes):
-            sensor = int(forest.sensor[tree, node])
-            if sensor < 0:
-                continue
-            for below in (int(forest.left[tree, node]), int(forest.right[tree, node])):
-                above[tree, below] = above[tree, node] + 1.0
-                bits[tree, below] = bits[tree, node]
-                bits[tree, below, sensor] += math.log2(forest.rows[tree, node] / forest.rows[tree, below])
-    depth = above + usual_depth(forest.rows.astype(float))
-    return depth, bits / np.maximum(depth, 1.0)[:, :, None]
+@dataclass(frozen=True, slots=True)
+class _Ways:
+    """The way back from each node of `t` trees by `m` nodes; from a root it leads to the root and tells nothing.
+
+    Parameters
+    ----------
+    above
+        `(t, m)`: the node it hangs from.
+    sensor, told
+        `(t, m)`: the sensor that was cut there, and what the cut told [bits].
+    depth
+        `(t, m)`: the depth of a row that ends in the node.
+    """
+
+    above: Whole
+    sensor: Whole
+    told: Floats
+    depth: Floats
+
+
+def _ways(forest: Forest) -> _Ways:
+    above, sensor = np.zeros_like(forest.sensor), np.zeros_like(forest.sensor)
+    told, cuts = np.zeros(forest.sensor.shape), np.zeros(forest.sensor.shape)
+    # Nodes stand behind the node they hang from.
+    for node in range(forest.sensor.shape[1]):
+        trees = np.flatnonzero(forest.sensor[:, node] >= 0)
+        for below in (forest.left[trees, node], forest.right[trees, node]):
+            above[trees, below] = node
+            sensor[trees, below] = forest.sensor[trees, node]
+            told[trees, below] = np.log2(forest.rows[trees, node] / forest.rows[trees, below])
+            cuts[trees, below] = cuts[trees, node] + 1.0
+    return _Ways(above, sensor, told, cuts + usual_depth(forest.rows.astype(float)))

@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 from services.anomaly.domain.arrays import Floats
 from services.anomaly.domain.detection import ResidualModel, Scorer
 from services.anomaly.domain.runs import Runs
-from services.anomaly.domain.windows import windows
+from services.anomaly.domain.windows import block_windows, windows
 
 # Enough points for a map, few enough for a page.
 MAP_POINTS = 1000
-_BLOCK_WINDOWS = 256
 
 
 class MapOf(StrEnum):
@@ -120,5 +119,6 @@ def mapped_values(scorer: Scorer, runs: Runs, *, most: int) -> tuple[MapOf, Floa
 
 def _in_blocks(compute: Callable[[Floats], Floats], every: Floats, picked: NDArray[np.int64]) -> Floats:
     """What `compute` makes of some of the windows; a few are copied at a time."""
-    parts = [compute(every[picked[i : i + _BLOCK_WINDOWS]]) for i in range(0, len(picked), _BLOCK_WINDOWS)]
+    block = block_windows(*every.shape[1:])
+    parts = [compute(every[picked[i : i + block]]) for i in range(0, len(picked), block)]
     return np.concatenate(parts) if parts else np.empty((0, every.shape[2]))

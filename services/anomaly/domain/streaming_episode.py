@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from services.anomaly.domain.alerts import ALERT_LIMIT, leading_sensors
+from services.anomaly.domain.alerts import ALERT_LIMIT, CRITICAL_FACTOR, leading_sensors
 from services.anomaly.domain.arrays import Times
 from services.anomaly.domain.detection import Detection
 from services.anomaly.domain.episodes import Episode
@@ -24,8 +24,6 @@ from shared.clock import rfc3339
 from shared.contracts.alert import Alert, Severity
 from shared.errors import JSON
 
-# Ten times the limit; see `services.anomaly.domain.severity`.
-_CRITICAL_FROM = 0.95
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -60,7 +58,7 @@ class OpenEpisode:
     @property
     def critical(self) -> bool:
         """Whether somebody must act at once."""
-        return self.severity >= _CRITICAL_FROM
+        return self.peak_score >= CRITICAL_FACTOR * self.limit
 
 
 class Turn(StrEnum):

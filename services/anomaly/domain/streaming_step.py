@@ -16,10 +16,10 @@ from services.anomaly.domain.arrays import Floats, Times
 from services.anomaly.domain.catalogue import Ready
 from services.anomaly.domain.detection import Detection
 from services.anomaly.domain.live_counts import limit_key
-from services.anomaly.domain.rows import FAULT_LIMIT
+from services.anomaly.domain.rows import FAULT_LIMIT, column_order
 from services.anomaly.domain.scoring import Scored
 from services.anomaly.domain.served import ServedDetector
-from services.anomaly.domain.severity import severity
+from services.anomaly.domain.severity import SeverityScale
 from services.anomaly.domain.streaming_episode import Change, Turn, follow_episode, moment
 from services.anomaly.domain.streaming_state import StreamState
 from services.anomaly.domain.watch import Seen
@@ -120,9 +120,10 @@ def take_step(state: StreamState | None, ready: Ready, batch: Batch, *, off_dela
         rows[first:], calibrated, rows[looked_at], times=times_us[first:], context_times=times_us[looked_at]
     )
     fresh = found.picked(np.arange(before - first, len(rows) - first))
-    limits, adaptive = _limits(ready, kept.adaptive, fresh)
+    off_delay_rows = max(off_delay_rows, detector.held_out.spacing_rows)
+    limits, adaptive = _limits(ready, kept.adaptive, fresh, off_delay_rows)
     every_limit = np.concatenate((kept.limits, limits))
-    answer = _held_against(found.picked(places - first), every_limit[places], calibrated)
+    answer = _held_against(found.picked(places - first), every_limit[places], calibrated, detector.scorer.severity)
     times = [moment(time_us) for time_us in batch.times_us.tolist()]
     looked_upon = None
     if detector.has_attention:
@@ -140,10 +141,10 @@ def take_step(state: StreamState | None, ready: Ready, batch: Batch, *, off_dela
     episode, changes = follow_episode(
         kept.episode,
         detector,
-        _held_against(fresh, limits, calibrated),
+        _held_against(fresh, limits, calibrated, detector.scorer.severity),
         batch.times_us[repeated:],
         limits.tolist(),
-        off_delay_rows=max(off_delay_rows, detector.held_out.spacing_rows),
+        off_delay_rows=off_delay_rows,
     )
     keep = detector.lookback_rows + max(len(batch.rows), _REPEATABLE_ROWS)
     after = StreamState(
@@ -169,7 +170,7 @@ def _kept(state: StreamState | None, ready: Ready) -> StreamState:
     """What was kept, as the version that scores now can use it: raw rows serve every version with their columns."""
     detector, key = ready.detector, limit_key(ready.threshold)
     columns = detector.column_names
-    if state is None or state.columns != columns:
+    if state is None or sorted(state.columns) != sorted(columns):
         nothing = np.empty(0)
         return StreamState(
             digest=detector.digest,
@@ -184,6 +185,10 @@ def _kept(state: StreamState | None, ready: Ready) -> StreamState:
         )
     if (state.digest, state.limit_key) == (detector.digest, key):
         return state
+    if state.columns != columns:
+        # The same sensors in another order, copied in one memory order: sums then round as in a batch.
+        order = column_order(state.columns, columns)
+        state = replace(state, columns=columns, rows=state.rows[:, order].copy(order="C"))
     # Rows that come again after a new limit were held against the old one; after a new version, there is no old one.
     limits = state.limits if state.digest == detector.digest else np.full(len(state.rows), ready.threshold.value)
     return replace(state, digest=detector.digest, limit_key=key, limits=limits, adaptive=AdaptiveState())
@@ -205,15 +210,16 @@ def _places_of(kept: StreamState, batch: Batch, repeated: int, lookback_rows: in
     return places
 
 
-def _limits(ready: Ready, state: AdaptiveState, fresh: Detection) -> tuple[Floats, AdaptiveState]:
+def _limits(ready: Ready, state: AdaptiveState, fresh: Detection, off_delay_rows: int) -> tuple[Floats, AdaptiveState]:
     """What each new row is held against, and where the limit then stands."""
-    moving = AdaptiveLimit.of(ready.threshold, spacing_rows=ready.detector.held_out.spacing_rows)
+    spacing_rows = ready.detector.held_out.spacing_rows
+    moving = AdaptiveLimit.of(ready.threshold, spacing_rows=spacing_rows, off_delay_rows=off_delay_rows)
     if moving is None:
         return np.full(len(fresh.scores), ready.threshold.value), state
     return moving.follow(state, fresh.scores)
 
 
-def _held_against(found: Detection, limits: Floats, calibrated: float) -> Detection:
+def _held_against(found: Detection, limits: Floats, calibrated: float, scale: SeverityScale) -> Detection:
     """What was found, with each row held against a limit of its own; severity goes by the distance from that."""
     if len(limits) == 0:
         return found
@@ -223,6 +229,6 @@ def _held_against(found: Detection, limits: Floats, calibrated: float) -> Detect
     return replace(
         found,
         labels=(found.scores > limits).astype(np.int8),
-        severity=severity(found.scores * (calibrated / limits), calibrated),
+        severity=scale.of(found.scores * (calibrated / limits), calibrated),
         limit=newest,
     )

@@ -1,6 +1,7 @@
 """Where normal ends: limits set on held-out normal scores, without a single label.
 
-Scores of neighbouring rows share raw readings, so `n` rows are worth only `n / spacing` independent ones. Every rule
+Scores of neighbouring rows share raw readings, so `n` rows are worth only `n / spacing` independent ones, and fewer
+where the plant itself is slow. Every rule
 counts those, corrects for how few they are, and refuses with the number of rows it needs instead of promising a rate
 that the data cannot support.
 """
@@ -14,6 +15,7 @@ import numpy as np
 
 from services.anomaly.domain.arrays import Floats
 from services.anomaly.domain.blocks import TooFewRows, rows_for
+from services.anomaly.domain.wandering import score_spacing
 from shared.errors import JSON, AppError, Fault, Kind
 
 # Probability that a limit for an asked false-positive rate really keeps it.
@@ -21,12 +23,12 @@ _FPR_CONFIDENCE = 0.9
 # Below this many independent scores a standard deviation is itself uncertain by more than a sixth.
 _SIGMA_LEAST = 20
 # The margin of a plant whose sensors are perfectly steady: the fewer independent scores a held-out block holds, the
-# likelier it is that later ones go beyond their highest. After 400 rows of training, these keep false alarms on white
-# noise of 1 to 30 sensors at 1 % or less, where 1.25 alone lets up to 5 % through.
-_LEAST_MARGIN, _MOST_FOR_FEW, _FOR_FEW = 1.25, 1.75, 1.5
+# likelier it is that later ones go beyond their highest; and the fewer sensors a score is the mean of, the further.
+# Chosen on white noise of 1 to 30 sensors, on no plant.
+_LEAST_MARGIN, _MOST_FOR_FEW, _FOR_FEW, _FOR_FEW_SENSORS = 1.25, 1.75, 1.5, 2.0
 # Share of a held-out block that may be anything. On two servers (SMD) whose training rows hold a few wild ones, the
 # plain maximum found none of the faults.
-_MARGIN_LEFT_OUT = 0.005
+_LEFT_OUT = 0.005
 
 
 class RuleRefused(AppError):
@@ -72,12 +74,25 @@ class HeldOut:
         Rows of the whole training set, for messages.
     allowance
         By how much the variance of later normal rows may exceed that of these, on average over the sensors; from 1.
+    rows_each
+        Rows that are worth one independent score, where the plant is so slow that these are more than `spacing_rows`.
+    sensors
+        Of which a score is made; `None` where that is not known, and then taken as many.
     """
 
     scores: Floats
     warmup_rows: int
     training_rows: int
     allowance: float = 1.0
+    rows_each: float = 1.0
+    sensors: int | None = None
+
+    @classmethod
+    def measured(
+        cls, scores: Floats, *, warmup_rows: int, training_rows: int, allowance: float, sensors: int
+    ) -> "HeldOut":
+        """The same, with what the scores themselves show of how slow the plant is."""
+        return cls(scores, warmup_rows, training_rows, allowance, score_spacing(scores, warmup_rows + 1), sensors)
 
     @property
     def spacing_rows(self) -> int:
@@ -86,8 +101,24 @@ class HeldOut:
 
     @property
     def independent(self) -> int:
-        """Number of scores that share no reading, at least 1."""
-        return max(len(self.scores) // self.spacing_rows, 1)
+        """Number of scores that are worth as many independent ones, at least 1."""
+        return max(int(len(self.scores) / max(self.rows_each, self.spacing_rows)), 1)
+
+    @property
+    def counted(self) -> Floats:
+        """The scores in ascending order, without the highest half percent of a long block.
+
+        A few rows of it that were not normal, of which nobody knew, say nothing of normal ones.
+        """
+        return np.sort(self.scores)[: len(self.scores) - int(_LEFT_OUT * len(self.scores))]
+
+    @property
+    def peaks(self) -> Floats:
+        """The highest score of each stretch of `spacing_rows`: peaks that are nearly independent."""
+        stretches = len(self.scores) // self.spacing_rows
+        if stretches == 0:
+            return np.array([self.scores.max()])
+        return np.asarray(self.scores[: stretches * self.spacing_rows].reshape(stretches, -1).max(axis=1))
 
     def at_rank(self, rank: int) -> float:
         """The score that would be number `rank`, counted from the lowest, among the independent ones."""
@@ -103,7 +134,7 @@ class HeldOut:
             With the number of training rows that would do.
         """
         if self.independent < independent:
-            held_out = independent * self.spacing_rows
+            held_out = math.ceil(independent * max(self.rows_each, self.spacing_rows))
             needed = rows_for(held_out_rows=held_out, warmup_rows=self.warmup_rows)
             raise TooFewRows(what, rows=self.training_rows, rows_needed=needed)
 
@@ -132,8 +163,8 @@ class Margin:
     Parameters
     ----------
     factor
-        Over the highest held-out score; by default the allowance, but at least 1.25, and where only m held-out scores
-        are independent at least the lower of 1 + 1.5 / m and 1.75.
+        Over the highest held-out score; by default the allowance, but at least 1.25, where only m held-out scores are
+        independent the lower of 1 + 1.5 / m and 1.75, and that 1 + 2 / (c² + 3) times with c sensors.
     """
 
     method: ClassVar[str] = "margin"
@@ -150,12 +181,17 @@ class Margin:
 
     def settle(self, held_out: HeldOut) -> Threshold:
         """Set the limit."""
-        left_out = int(_MARGIN_LEFT_OUT * len(held_out.scores))
-        highest = float(np.sort(held_out.scores)[-1 - left_out])
-        for_few = min(1.0 + _FOR_FEW / held_out.independent, _MOST_FOR_FEW)
-        factor = max(held_out.allowance, for_few, _LEAST_MARGIN) if self.factor is None else self.factor
+        counted = held_out.counted
+        left_out, highest = len(held_out.scores) - len(counted), float(counted[-1])
+        factor = self._usual_factor(held_out) if self.factor is None else self.factor
         evidence = {**held_out.evidence(), "rows_left_out": left_out, "highest_counted": highest, "factor": factor}
         return Threshold(_positive(factor * highest), {"method": self.method, "factor": self.factor}, evidence)
+
+    def _usual_factor(self, held_out: HeldOut) -> float:
+        steady = max(min(1.0 + _FOR_FEW / held_out.independent, _MOST_FOR_FEW), _LEAST_MARGIN)
+        if held_out.sensors is not None:
+            steady *= 1.0 + _FOR_FEW_SENSORS / (held_out.sensors**2 + 3.0)
+        return max(held_out.allowance, steady)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,8 @@ from services.anomaly.domain.threshold_rules import UnlabelledRule, read_unlabel
 from services.anomaly.domain.window_rule import caps_of
 from shared.errors import JSON, Fault
 
+# Fewer rows say next to nothing of how far normal goes.
+LEAST_TRAINING_ROWS = 30
 # With fewer windows to learn from, a network knows them by heart and nothing else.
 LEAST_FIT_WINDOWS = 16
 
@@ -161,6 +163,8 @@ def _enough(options: Options, rule: UnlabelledRule, rows: int) -> int:
 
 
 def _blocks(options: Options, rule: UnlabelledRule, rows: int) -> Blocks:
+    if rows < LEAST_TRAINING_ROWS:
+        raise TooFewRows("a detector", rows=rows, rows_needed=LEAST_TRAINING_ROWS)
     smoothing = smoothing_rows(options, rows)
     warmup_rows = options.window_rows + smoothing - 2
     blocks = divide(

@@ -74,7 +74,7 @@ def compare(serving: Ready, candidate: Ready, table: Table, *, promote: Promotio
         The normal rows that the candidate was trained on, in its order of columns. The last of them are compared, the
         same share that sets a limit in a training.
     promote
-        `AUTO` lets the candidate serve unless it is clearly worse.
+        `AUTO` lets the candidate serve unless it is clearly worse or has learned a sensor that stands still.
 
     Returns
     -------
@@ -84,12 +84,14 @@ def compare(serving: Ready, candidate: Ready, table: Table, *, promote: Promotio
     start = len(table.rows) - math.floor(len(table.rows) * LIMIT_SHARE)
     older, newer = (_judge(side, table, start) for side in (serving, candidate))
     worse = clearly_worse(newer, older)
+    stopped = stopped_sensors(serving.detector.columns, candidate.detector.columns)
     return {
         "with_version": int(serving.detector.version),
         "serving": older.to_json(),
         "candidate": newer.to_json(),
         "clearly_worse": worse,
-        "promoted": promote is not Promotion.MANUAL and not worse,
+        "stopped_sensors": list(stopped),
+        "promoted": promote is not Promotion.MANUAL and not worse and not stopped,
         "sensor_shift": shifts(_in_order(table, serving), serving.detector.columns),
         "note": "normal rows show false alarms only; the candidate's limit was set on these rows",
     }
@@ -140,6 +142,15 @@ def _variance(side: Judgement) -> float:
     # Agresti & Coull (1998): two hits and two misses more, so that no share is taken for certain.
     share = (side.alarm_share * independent + 2.0) / (independent + 4.0)
     return share * (1.0 - share) / (independent + 4.0)
+
+
+def stopped_sensors(serving: Sequence[Column], candidate: Sequence[Column]) -> list[str]:
+    """Sensors that moved while the older version was trained and no longer do.
+
+    A dead sensor raises no false alarm, and a version that learned it so would be blind to it without anybody's word.
+    """
+    moved = {column.name for column in serving if not column.constant}
+    return [column.name for column in candidate if column.constant and column.name in moved]
 
 
 def shifts(rows: Floats, columns: Sequence[Column]) -> dict[str, float]:

@@ -38,6 +38,28 @@ def autocorrelation_time(rows: Floats) -> Floats:
     return np.array([_column_time(column) for column in rows.T])
 
 
+def score_spacing(scores: Floats, spacing_rows: int) -> float:
+    """Rows that are worth one independent score: those that share readings, or more where the plant itself is slow.
+
+    The time is measured, with an error [1]; it counts only where it is beyond twice the error that scores would have
+    which share readings and nothing else.
+
+    Parameters
+    ----------
+    scores
+        `(n,)` in time order.
+    spacing_rows
+        Rows after which two of them share no reading.
+
+    References
+    ----------
+    .. [1] Madras & Sokal (1988), The pivot algorithm, J. Stat. Phys. 50, equation C.19
+    """
+    time = float(autocorrelation_time(scores[:, None])[0])
+    error = np.sqrt(2.0 * (2.0 * _SUM_OVER * spacing_rows + 1.0) / len(scores))
+    return time if time > spacing_rows * (1.0 + 2.0 * error) else float(spacing_rows)
+
+
 def wander_allowance(residuals: Floats) -> Floats:
     """`(c,)` factors, at least 1, by which the variance of later normal rows may exceed that of these.
 
@@ -47,14 +69,28 @@ def wander_allowance(residuals: Floats) -> Floats:
     return np.asarray(1.0 + (_WALK_DEPARTURE - 1.0) * share / _WALK_TIME_SHARE)
 
 
-def _column_time(column: Floats) -> float:
+def lagged_products(column: Floats) -> Floats:
+    """`(n,)` sums of products of `(n,)` readings, apart from their mean, with those so many rows later.
+
+    Examples
+    --------
+    >>> lagged_products(np.array([0.0, 2.0, 0.0, 2.0])).round(9).tolist()
+    [4.0, -3.0, 2.0, -1.0]
+    """
     n = len(column)
-    apart = column - column.mean() if n else column
-    spectrum = np.abs(np.fft.rfft(apart, 2 * n)) ** 2 if n else apart
-    if not spectrum.sum() > 0.0:
+    if n == 0:
+        return column
+    # Padded, so that the end is not compared with the beginning; to a power of 2, because twice a prime number of rows
+    # takes ten times as long.
+    padded = 1 << (2 * n - 1).bit_length()
+    spectrum = np.abs(np.fft.rfft(column - column.mean(), padded)) ** 2
+    return np.asarray(np.fft.irfft(spectrum, padded)[:n])
+
+
+def _column_time(column: Floats) -> float:
+    n, products = len(column), lagged_products(column)
+    if n == 0 or not products[0] > 0.0:
         return 1.0
-    correlation = np.fft.irfft(spectrum, 2 * n)[1:n]
-    correlation /= float(apart @ apart)
-    times = 1.0 + 2.0 * np.cumsum(correlation)
+    times = 1.0 + 2.0 * np.cumsum(products[1:] / products[0])
     enough = np.arange(1, n) >= _SUM_OVER * times
     return max(float(times[int(np.argmax(enough))]) if enough.any() else 1.0, 1.0)

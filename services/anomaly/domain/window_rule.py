@@ -11,6 +11,7 @@ from services.anomaly.domain.arrays import Floats
 from services.anomaly.domain.blocks import LIMIT_SHARE
 from services.anomaly.domain.options.network import WindowNetworkOptions
 from services.anomaly.domain.runs import Runs
+from services.anomaly.domain.wandering import lagged_products
 
 LEAST_ROWS = 2
 # Longer windows train slowly and blur short faults; shorter ones hold no shape.
@@ -92,12 +93,9 @@ def _autocorrelation(rows: Floats) -> NDArray[np.float64]:
     lags = len(rows) // _LEAST_CYCLES
     if not lags:
         return np.zeros(1)
-    centred = rows - rows.mean(axis=0)
-    spread = centred.std(axis=0)
-    moving = centred[:, spread > 1e-12 * np.abs(rows).max(axis=0, initial=0.0)]
-    if not moving.shape[1]:
+    moving = rows.std(axis=0) > 1e-12 * np.abs(rows).max(axis=0, initial=0.0)
+    if not moving.any():
         return np.zeros(1)
-    # Padded with as many zeros, so that the end of the rows is not compared with their beginning.
-    power = np.abs(np.fft.rfft(moving / moving.std(axis=0), 2 * len(rows), axis=0)) ** 2
-    sums = np.fft.irfft(power.mean(axis=1))[:lags]
-    return np.asarray(sums / (len(rows) - np.arange(lags)))
+    # One sensor after the other: transforms of all at once would take many times the memory of the rows.
+    sums = sum(lagged_products(column / column.std())[:lags] for column in rows.T[moving])
+    return np.asarray(sums / moving.sum() / (len(rows) - np.arange(lags)))

@@ -59,8 +59,8 @@ async def retrain(
     """Train the next version like the one that serves, on newer normal rows, as a job.
 
     With `promote: auto` it serves as soon as it is published, unless it raises clearly more false alarms than the
-    serving version on the later part of these rows; with `manual` it waits until it is activated. Its card holds the
-    comparison of the two.
+    serving version on the later part of these rows, or a sensor that moved before stands still in them; with `manual`
+    it waits until it is activated. Its card holds the comparison of the two.
     """
     job = await desk.request(name, body.to_domain(), owner=caller.subject, idempotency_key=idempotency_key)
     return accepted(job, response)

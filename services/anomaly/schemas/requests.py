@@ -13,6 +13,7 @@ from pydantic import (
     model_validator,
 )
 
+from services.anomaly.domain.options.kinds import AUTO, DetectorKind
 from services.anomaly.domain.retraining import RetrainingRequest
 from services.anomaly.domain.score_jobs import ScoreWish
 from services.anomaly.domain.scoring import ScoreInput
@@ -54,7 +55,7 @@ class DetectorRequest(_Request):
     """A detector to train; the name of an existing one makes its next version."""
 
     name: Name
-    kind: str = Field("auto", max_length=64, description="auto, mahalanobis, pca, autoencoder or lstm_autoencoder")
+    kind: str = Field("auto", max_length=64, description=f"{AUTO}, {', '.join(DetectorKind)}")
     training: TrainingBody
     options: dict[str, Setting] = Field(default_factory=dict, description="settings of the kind; `auto` for a default")
     threshold: dict[str, Setting | dict[str, Setting]] | None = Field(

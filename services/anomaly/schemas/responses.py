@@ -202,17 +202,17 @@ class ScoreResponse(BaseModel):
     unusable: list[UnusableResponse]
 
     @classmethod
-    def of(cls, scored: Scored, asset: str | None, *, most_contributions: int | None = None) -> Self:
+    def of(cls, scored: Scored, asset: str | None, *, most_explained_rows: int | None = None) -> Self:
         """Translate.
 
         Parameters
         ----------
-        most_contributions
-            Of so many anomalous rows at most, those with the highest scores.
+        most_explained_rows
+            Contributions are told of so many anomalous rows at most, those with the highest scores.
         """
         detector, found, times = scored.ready.detector, scored.detection, scored.times
         anomalous = found.labels.nonzero()[0]
-        explained = np.sort(anomalous[np.argsort(-found.scores[anomalous], kind="stable")[:most_contributions]])
+        explained = np.sort(anomalous[np.argsort(-found.scores[anomalous], kind="stable")[:most_explained_rows]])
         return cls(
             detector=detector.name,
             version=detector.version,
@@ -254,7 +254,8 @@ class ScoreResponse(BaseModel):
 class ScoreJobResult(BaseModel):
     """What a score job tells at its end; all scores lie at `scores_url`.
 
-    There, contributions are those of the anomalous rows with the highest scores, 10 000 at most.
+    There, contributions are those of the anomalous rows with the highest scores: 10 000 rows at most, fewer where a row
+    has more than 100 sensors.
     """
 
     detector: str

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
+import torch
+
 from services.anomaly.domain.images import ImageShape
 from services.anomaly.domain.options.autoencoders import (
     AutoencoderOptions,
@@ -42,8 +44,26 @@ from services.anomaly.training.networks.sparse_autoencoder import SparseAutoenco
 from services.anomaly.training.networks.transformer import Transformer
 from services.anomaly.training.networks.usad import Usad
 from services.anomaly.training.networks.vae import Vae
+from shared.errors import AppError, Kind
 
 FamilyOptions: TypeAlias = RowNetworkOptions | WindowNetworkOptions
+
+# Half a gigabyte in a file, and four times that in training.
+_MOST_WEIGHTS = 2**27
+
+
+class NetworkTooLarge(AppError):
+    """The options make a network of these sensors that no file could hold."""
+
+    kind, code = Kind.INVALID, "anomaly.network_too_large"
+
+    def __init__(self, weights: int) -> None:
+        super().__init__(
+            f"these options make a network of {weights} weights; at most {_MOST_WEIGHTS} can be trained: choose a "
+            "shorter window or narrower layers",
+            weights=weights,
+            limit=_MOST_WEIGHTS,
+        )
 
 
 def _autoencoder(sensors: int, options: AutoencoderOptions) -> Network:
@@ -204,7 +224,23 @@ _FAMILIES: Mapping[DetectorKind, Callable[[int, Any], Network]] = {
 
 
 def build_network(sensors: int, options: FamilyOptions, image_shape: ImageShape | None = None) -> Network:
-    """An untrained network for windows of `sensors` columns; its weights come from torch's random numbers."""
+    """An untrained network for windows of `sensors` columns; its weights come from torch's random numbers.
+
+    Raises
+    ------
+    NetworkTooLarge
+        Before any memory is taken.
+    """
+    # On this device layers have a shape and no numbers. What a network computes beside its layers names another one:
+    # computing without numbers would load torch's compiler.
+    with torch.device("meta"):
+        weights = sum(weight.numel() for weight in _build(sensors, options, image_shape).parameters())
+    if weights > _MOST_WEIGHTS:
+        raise NetworkTooLarge(weights)
+    return _build(sensors, options, image_shape)
+
+
+def _build(sensors: int, options: FamilyOptions, image_shape: ImageShape | None) -> Network:
     if isinstance(options, ImageAutoencoderOptions) and image_shape is not None:
         return ImageAutoencoder(*image_shape, filters=options.filters, layers=options.layers, latent=options.latent)
     return _FAMILIES[options.kind](sensors, options)

@@ -27,6 +27,10 @@ _LEAST_IMPROVEMENT = 1e-4
 # them the stop block is asked, and a training ends, within minutes instead of hours.
 _MOST_STEPS = 500
 _STOP_BATCH = 512
+# How much more of its rows a network may leave unexplained than before it was trained, when it leaves about 1 variance.
+# One that went further learned nothing, though its losses were numbers.
+_MOST_UNLEARNED = 100.0
+_SAMPLE_WINDOWS = 256
 
 
 class TrainingDiverged(AppError):
@@ -143,7 +147,7 @@ def fit_network(
     TooFewWindows
         With how many there are.
     TrainingDiverged
-        If a loss is no longer finite.
+        If a loss is no longer finite, or the network is absurdly far from the windows that it learned from.
     TrainingCancelled
         If the beat says so.
     """
@@ -162,11 +166,18 @@ def fit_network(
         shuffle=np.random.default_rng(options.seed),
         steps=steps,
     )
+    sample = fit_windows[:: max(len(fit_windows) // _SAMPLE_WINDOWS, 1)]
+    network.eval()
+    unlearned = max(mean_squared_residual(network, sample), 1.0)
     best = 0
     for stage in range(network.stages):
         network.begin_stage(stage)
         best = course.run(first=stage * options.epochs + 1)
     network.eval()
+    unexplained = mean_squared_residual(network, sample)
+    if not unexplained <= _MOST_UNLEARNED * unlearned:
+        what = f"the network leaves {unexplained:.3g} variances of its own training rows unexplained"
+        raise TrainingDiverged(f"{what}: lower the learning rate", epoch=best)
     return FitReport(tuple(course.epochs), best, len(fit_windows), steps)
 
 
@@ -181,7 +192,7 @@ def mean_loss(network: Network, windows: NDArray[np.float32] | Windows) -> float
     return total / len(windows)
 
 
-def mean_squared_residual(network: Network, windows: NDArray[np.float32]) -> float:
+def mean_squared_residual(network: Network, windows: NDArray[np.float32] | Windows) -> float:
     """How much of the newest rows of `(n, w, c)` windows a network leaves unexplained [variances]."""
     with torch.no_grad():
         return float((network.residuals(_tensor(network, windows)) ** 2).mean())

@@ -72,7 +72,7 @@ def fit_network_detector(
 
     Raises
     ------
-    TrainingDiverged, TrainingCancelled, ParityFailed
+    NetworkTooLarge, TrainingDiverged, TrainingCancelled, ParityFailed
         See there; nothing is published then.
     """
     window_rows = options.window_rows

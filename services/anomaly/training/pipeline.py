@@ -94,7 +94,7 @@ def train(data: TrainingSet, plan: TrainingPlan, hooks: Hooks) -> Trained:
     ------
     TooFewRows, TooFewUsableRows
         If the rows do not suffice for the limit that was asked for.
-    TrainingDiverged, TrainingCancelled, ParityFailed
+    NetworkTooLarge, TrainingDiverged, TrainingCancelled, ParityFailed
         If a network's training did not come to a usable end.
     """
     if plan.image_shape is None:

@@ -1,5 +1,6 @@
 """Who sees and stops which job."""
 
+from dataclasses import replace
 from typing import Protocol
 
 from services.gateway.domain.audit import Action, Event, Source
@@ -39,9 +40,10 @@ class JobDesk:
         self._clock = clock
 
     async def page(self, caller: Principal, *, limit: int, cursor: str | None) -> Page[Job]:
-        """List the jobs that the caller may see, newest first."""
+        """List the jobs that the caller may see, newest first; a page may then hold fewer than `limit`."""
         owner = None if caller.role in _SEE_ALL else caller.subject
-        return await self._jobs.page(owner=owner, limit=limit, cursor=cursor)
+        page = await self._jobs.page(owner=owner, limit=limit, cursor=cursor)
+        return replace(page, items=tuple(job for job in page.items if _in_reach(caller, job)))
 
     async def get(self, caller: Principal, job_id: str) -> Job:
         """Find a job.
@@ -49,10 +51,11 @@ class JobDesk:
         Raises
         ------
         JobMissing
-            If there is none, or it is somebody else's and the caller does not see all.
+            If there is none, or it is somebody else's and the caller does not see all, or tells of an asset that the
+            caller is not to know of.
         """
         job = await self._jobs.get(job_id)
-        if caller.role not in _SEE_ALL and job.owner != caller.subject:
+        if (caller.role not in _SEE_ALL and job.owner != caller.subject) or not _in_reach(caller, job):
             raise JobMissing(job_id)
         return job
 
@@ -67,7 +70,7 @@ class JobDesk:
             If the caller could not have started a job of this kind.
         """
         job = await self.get(caller, job_id)
-        needs = Permission.PLAN if job.kind.startswith("planner.") else Permission.TRAIN
+        needs = _needs(job)
         if not caller.may(needs):
             raise NotAllowed(needs.value)
         await self._floors.require_reachable()
@@ -77,3 +80,17 @@ class JobDesk:
         )
         await self._audit.record(event)
         return cancelled
+
+
+def _needs(job: Job) -> Permission:
+    """What it takes to start such a job."""
+    if job.kind == "anomaly.score":
+        return Permission.SCORE
+    return Permission.PLAN if job.kind.startswith("planner.") else Permission.TRAIN
+
+
+def _in_reach(caller: Principal, job: Job) -> bool:
+    if job.result is None or "asset" not in job.result:
+        return True
+    asset = job.result["asset"]
+    return caller.may_reach(asset if isinstance(asset, str) else None)

@@ -29,7 +29,10 @@ async def list_jobs(
     limit: Annotated[int, Query(ge=1, le=MAX_ITEMS)] = DEFAULT_ITEMS,
     cursor: str | None = None,
 ) -> JobPage:
-    """List jobs, newest first: all for engineers and administrators, their own for others."""
+    """List jobs, newest first: all for engineers and administrators, their own for others.
+
+    Those that tell of assets out of the caller's reach are left out of the page.
+    """
     return JobPage.of(await desk.page(caller, limit=limit, cursor=cursor))
 
 

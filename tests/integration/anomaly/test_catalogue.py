@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from sqlalchemy import Engine
@@ -99,6 +100,34 @@ def test_limit_is_not_set_on_a_detector_that_was_forgotten_meanwhile(shelf: Shel
         shelf.catalogue.set_threshold(ready, trained.threshold, by="ada", at=NOW)
     with pytest.raises(DetectorMissing):
         shelf.catalogue.delete("pump")
+
+
+def test_detector_that_is_forgotten_while_a_version_is_published_leaves_nothing_behind(shelf: Shelf):
+    trained = pump()
+    shelf.publish("pump", trained, version=1)
+    bundle = store_detector(
+        shelf.store, trained, name="pump", version="2", created_at="2026-04-01T00:00:00Z", key=shelf.key
+    )
+    forgetting = Thread(target=shelf.catalogue.delete, args=("pump",))
+    with write(shelf.engine) as connection:
+        publish_version(
+            connection,
+            bundle,
+            name="pump",
+            version=2,
+            columns=trained.columns,
+            card=detector_card(trained),
+            job_id="job",
+            at=NOW,
+        )
+        forgetting.start()
+        forgetting.join(0.5)
+        assert forgetting.is_alive(), "it did not wait"
+    forgetting.join()
+    with pytest.raises(DetectorMissing):
+        shelf.catalogue.entry("pump")
+    shelf.publish("pump", trained, version=1)
+    assert shelf.catalogue.entry("pump").serving == 1
 
 
 def test_pages_follow_one_another_without_a_gap(shelf: Shelf):

@@ -137,6 +137,17 @@ def test_limit_is_set_by_a_method_or_by_labels(pump: Client):
         pump.set_threshold("pump", "percentile", q=300)
 
 
+def test_times_of_rows_and_of_what_was_before_them_are_sent_along(pump: Client):
+    rows, before, moments = NORMAL[:100].copy(), NORMAL[100:150], times(150)
+    rows[60:, 1] += 8.0
+    timed = {"timestamps": moments[50:], "context": before, "context_timestamps": moments[:50]}
+    assert None not in pump.score("pump", COLUMNS, rows, **timed)["scores"]
+    labelled = {"columns": COLUMNS, "rows": rows, "labels": [0] * 60 + [1] * 40}
+    assert pump.set_threshold("pump", "f1", **labelled, **timed)["evidence"]["labelled_rows"] == 100
+    with pytest.raises(InvalidInput, match="the context does not lie before the rows"):
+        pump.score("pump", COLUMNS, rows, **timed | {"context_timestamps": moments[50:100]})
+
+
 def test_newer_version_is_trained_chosen_and_taken_back(pump: Client):
     job = pump.wait(pump.retrain_detector("pump", rows=plant(600, seed=9), promote="manual"))
     assert (job.result["version"], job.result["promoted"]) == (2, False)

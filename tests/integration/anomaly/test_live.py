@@ -152,6 +152,25 @@ async def test_drift_is_told_to_those_who_may_know(
     assert (await client.get(path, headers=site.headers(Role.VIEWER, assets=assets))).status_code == status
 
 
+async def test_rows_with_a_wrong_clock_neither_end_the_counting_nor_hide_later_rows(site: Site, trained: str):
+    last = datetime.max.replace(tzinfo=UTC)
+    times = [(last - timedelta(seconds=i)).isoformat() for i in reversed(range(50))]
+    for _ in range(2):
+        async with serving(site) as client:
+            wrong = {"columns": COLUMNS, "rows": plant(50).tolist(), "timestamps": times}
+            answer = await client.post("/detectors/pump/score?asset=acme.pump1", json=wrong)
+            assert answer.status_code == 200, answer.text
+            # A day ahead is a matter of zones; whatever else the wrong clock did, these are new.
+            soon = datetime.now(UTC) + timedelta(days=2)
+            later = [(soon + timedelta(seconds=i)).isoformat() for i in range(50)]
+            await client.post("/detectors/pump/score?asset=acme.pump1", json={**body(plant(50)), "timestamps": later})
+    async with serving(site) as client:
+        answer = await client.get("/detectors/pump/drift?asset=acme.pump1")
+    assert (answer.status_code, answer.json()["rows"]) == (200, 200)
+    assert answer.json()["until"] == "9999-12-31T23:59:59.999999Z"
+    assert (await card(site))["live"]["rows"] > 0
+
+
 async def test_counts_wait_while_redis_is_away_and_scores_do_not(site: Site, trained: str, own_valkey: Valkey):
     there = site.settings.model_copy(update={"redis_url": SecretStr(own_valkey.url), "live_interval_s": 0.05})
     async with serving(site, there) as client:

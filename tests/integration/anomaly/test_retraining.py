@@ -79,6 +79,17 @@ async def test_candidate_that_is_clearly_worse_is_published_and_does_not_serve(
     assert await serving_version(client) == "1"
 
 
+async def test_candidate_that_learned_a_dead_sensor_does_not_serve_by_itself(
+    site: Site, client: httpx.AsyncClient, trained: str
+):
+    rows = plant(600, seed=5)
+    rows[:, 1] = 6.0
+    result = await retrained(site, client, training={"columns": COLUMNS, "rows": rows.tolist()})
+    assert result["promoted"] is False
+    assert result["comparison"]["stopped_sensors"] == ["pressure"]
+    assert await serving_version(client) == "1"
+
+
 async def test_limit_that_a_person_set_is_not_carried_over(site: Site, client: httpx.AsyncClient, trained: str):
     published = (await client.get("/detectors/pump")).json()["threshold"]["rule"]
     await client.put("/detectors/pump/threshold", json={"method": "value", "value": 7.5})

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from redis import Redis
 
+from services.anomaly import worker
 from shared.contracts.job import JobState
 from shared.events import ALERTS
 from shared.principal import Role
@@ -64,6 +65,18 @@ async def test_job_raises_alerts_and_counts_for_health_as_a_call_does(
         assert redis.xlen(ALERTS) == 1
     health = (await client.get("/assets/acme.pump/health")).json()
     assert health["detectors"][0]["rows"] == 3000 - (await client.get(f"/detectors/{quiet}")).json()["warmup_rows"]
+
+
+async def test_result_explains_no_more_than_fits_a_file(
+    site: Site, client: httpx.AsyncClient, quiet: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(worker, "_MOST_CONTRIBUTIONS", 4 * len(COLUMNS))
+    job = (await client.post(f"/detectors/{quiet}/score", json={"upload_id": await uploaded(client, ROWS)})).json()
+    anomalous = site.score_now(job["id"])["anomalous"]
+    found = (await client.get(f"/scores/{job['id']}")).json()
+    assert sum(found["labels"]) == anomalous > 4
+    highest = sorted(score for score in found["scores"] if score is not None)[-4:]
+    assert sorted(part["score"] for part in found["contributions"]) == highest
 
 
 async def test_more_rows_than_a_call_takes_become_a_job_with_their_context(

@@ -145,8 +145,7 @@ def test_writers_that_read_first_lose_no_update(sqlite_url: str) -> None:
     engine.dispose()
 
 
-def test_a_reader_sees_one_state_and_waits_for_no_writer(sqlite_url: str) -> None:
-    engine = open_engine(sqlite_url)
+def test_a_reader_sees_one_state_and_waits_for_no_writer(engine: Engine) -> None:
     with write(engine) as connection:
         numbers.create(connection)
     with read(engine) as reader:
@@ -154,7 +153,8 @@ def test_a_reader_sees_one_state_and_waits_for_no_writer(sqlite_url: str) -> Non
         with write(engine) as writer:
             writer.execute(insert(numbers).values(n=1))
         assert reader.execute(select(func.count()).select_from(numbers)).scalar_one() == 0
-    engine.dispose()
+    with write(engine) as connection:
+        assert connection.execute(select(func.count()).select_from(numbers)).scalar_one() == 1
 
 
 def test_a_transaction_for_reading_cannot_write(engine: Engine) -> None:

@@ -31,10 +31,13 @@ def test_what_has_no_gradient_stays_where_it_is():
     assert moved.tolist() == pytest.approx([0.9, 0.9])
 
 
-def test_training_loads_no_compiler():
+def test_no_network_loads_the_compiler_before_it_is_trained_nor_after():
     code = (
-        "import sys; import numpy as np; from services.anomaly.library import Detector;"
-        "rows = np.random.default_rng(0).normal(size=(300, 2));"
+        "import sys; import numpy as np; from services.anomaly.library import Detector\n"
+        "from services.anomaly.domain.options.reading import parse_options\n"
+        "from services.anomaly.training.families import _FAMILIES, build_network\n"
+        "for kind in _FAMILIES: build_network(4, parse_options(kind, {}))\n"
+        "rows = np.random.default_rng(0).normal(size=(300, 2))\n"
         "Detector('autoencoder', epochs=1, smoothing_rows=1).fit(rows); print('torch._dynamo' in sys.modules)"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

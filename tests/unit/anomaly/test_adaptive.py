@@ -1,6 +1,7 @@
 """A limit that follows drift: what bounds it, what it follows, and what it must not learn."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,13 @@ from services.anomaly.domain.thresholds import HeldOut, Margin, RuleRefused, Val
 
 HORIZON_ROWS = 2000
 LIMIT = AdaptiveLimit(
-    Adaptation(HORIZON_ROWS, 2.0), calibrated=4.0, usual_score=0.95, clear_score=2.0, lowest=2.5, spacing_rows=10
+    Adaptation(HORIZON_ROWS, 2.0),
+    calibrated=4.0,
+    usual_score=0.95,
+    clear_score=2.0,
+    lowest=2.5,
+    spacing_rows=10,
+    off_delay_rows=10,
 )
 
 
@@ -66,7 +73,13 @@ def test_fault_that_grows_is_found_soon_after_a_fixed_limit_would_find_it(rows_t
     before, ramp = normal_scores(3000) * 0.3, np.arange(12 * rows_to_double)
     fault = normal_scores(len(ramp), seed=1) * 0.3 + 0.3 * np.exp2(ramp / rows_to_double)
     limit = AdaptiveLimit(
-        Adaptation(20_000, 2.0), calibrated=4.0, usual_score=0.28, clear_score=2.0, lowest=2.5, spacing_rows=10
+        Adaptation(20_000, 2.0),
+        calibrated=4.0,
+        usual_score=0.28,
+        clear_score=2.0,
+        lowest=2.5,
+        spacing_rows=10,
+        off_delay_rows=10,
     )
     limits, _ = limit.follow(AdaptiveState(), np.concatenate((before, fault)))
     fixed = int(np.argmax(fault > 4.0))
@@ -90,6 +103,13 @@ def test_step_fault_is_never_learned_however_long_it_lasts():
     assert LIMIT.in_force(state) == limits[500]
 
 
+def test_fault_that_comes_and_goes_teaches_nothing_in_its_quiet_rows():
+    scores = np.where(np.arange(20_000) % 25 == 0, 9.0, 1.9)
+    patient = replace(LIMIT, off_delay_rows=30)
+    limits, _ = patient.follow(AdaptiveState(), scores)
+    assert set(limits) == {4.0}
+
+
 def test_nothing_is_learned_for_a_while_after_an_alarm():
     _, state = LIMIT.follow(AdaptiveState(), np.array([9.0]))
     quiet, after = LIMIT.follow(state, np.full(20, 0.1))
@@ -105,7 +125,7 @@ def test_rule_with_the_setting_says_how_far_the_limit_may_move():
         "factor": 4.0,
         "adaptive": {"horizon_rows": 5000, "max_factor": 3.0},
     }
-    limit = AdaptiveLimit.of(threshold, spacing_rows=10)
+    limit = AdaptiveLimit.of(threshold, spacing_rows=10, off_delay_rows=10)
     assert limit is not None
     settled = Margin(4.0).settle(held_out)
     assert (limit.calibrated, limit.adaptation) == (settled.value, Adaptation(5000, 3.0))
@@ -115,19 +135,21 @@ def test_rule_with_the_setting_says_how_far_the_limit_may_move():
 
 def test_limit_below_every_normal_score_has_nothing_to_learn_from():
     threshold = Adapted(Value(0.01)).settle(HeldOut(normal_scores(500), 9, 1000))
-    limit = AdaptiveLimit.of(threshold, spacing_rows=10)
+    limit = AdaptiveLimit.of(threshold, spacing_rows=10, off_delay_rows=10)
     assert limit is not None
     assert limit.follow(AdaptiveState(), normal_scores(100))[1].moved == 0.0
 
 
 def test_limit_that_was_set_without_the_setting_stays_where_it_is():
-    assert AdaptiveLimit.of(Margin(4.0).settle(HeldOut(np.ones(50), 9, 1000)), spacing_rows=10) is None
+    assert (
+        AdaptiveLimit.of(Margin(4.0).settle(HeldOut(np.ones(50), 9, 1000)), spacing_rows=10, off_delay_rows=10) is None
+    )
 
 
 def test_limit_near_the_normal_scores_still_learns_from_most_of_them():
     scores = normal_scores(6 * HORIZON_ROWS)
     threshold = Adapted(Margin(1.0), Adaptation(HORIZON_ROWS, 2.0)).settle(HeldOut(normal_scores(2000, 5), 0, 4000))
-    limit = AdaptiveLimit.of(threshold, spacing_rows=1)
+    limit = AdaptiveLimit.of(threshold, spacing_rows=1, off_delay_rows=1)
     assert limit is not None
     assert limit.clear_score > 0.5 * threshold.value
     _, state = limit.follow(AdaptiveState(), scores * np.exp(np.linspace(0.0, 0.5, len(scores))))

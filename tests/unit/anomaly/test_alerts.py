@@ -6,7 +6,7 @@ import pytest
 
 from services.anomaly.domain.alerts import ALERT_LIMIT, alerts_of
 from services.anomaly.domain.detection import Detection
-from services.anomaly.domain.severity import severity
+from services.anomaly.domain.severity import SeverityScale
 from services.anomaly.domain.usability import Reason
 from services.anomaly.library import Detector
 from shared.contracts.alert import Alert, Severity
@@ -19,7 +19,7 @@ def found(scores: list[float], limit: float = 1.0) -> Detection:
     values = np.array(scores)
     parts = np.stack([values * 0.25, values * 0.75], axis=1)
     reasons = np.where(np.isnan(values), Reason.WARM_UP, Reason.USABLE).astype(np.int8)
-    return Detection(values, (values > limit).astype(np.int8), severity(values, limit), parts, limit, reasons)
+    return Detection(values, (values > limit).astype(np.int8), SeverityScale().of(values, limit), parts, limit, reasons)
 
 
 def alerts(scores: list[float], *, asset: str | None = None, timed: bool = False, shift: int = 0) -> tuple[Alert, ...]:

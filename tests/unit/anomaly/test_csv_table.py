@@ -73,3 +73,9 @@ def test_table_over_a_limit_is_refused_and_one_at_the_limit_is_not(limits: Table
     with pytest.raises(UploadTooLarge):
         read(text, limits=limits)
     read(text, limits=TableLimits(limits.rows + 1, limits.columns + 1, limits.values + 2))
+
+
+@pytest.mark.parametrize("text", ["", "\n\n"])
+def test_file_without_a_header_is_called_empty(text: str):
+    with pytest.raises(RowsRefused, match="the file is empty"):
+        read(text, time_column="t")

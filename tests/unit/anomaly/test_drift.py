@@ -100,6 +100,8 @@ def test_missing_readings_are_drift_of_their_own(share: float, verdict: str):
 def test_few_rows_are_no_verdict():
     assert set(verdicts(plant(3000, 1), plant(8, 2) + 100.0)) == {DriftVerdict.UNKNOWN}
     reference = fit_reference(plant(300, 1))
+    lost = drift_report(NAMES, reference, recent(reference, np.full((1, 3), np.nan)))
+    assert (lost.verdict, lost.rows) == (DriftVerdict.UNKNOWN, 1)
     nothing = drift_report(NAMES, reference, None)
     assert (nothing.verdict, nothing.rows, nothing.sensors) == (DriftVerdict.UNKNOWN, 0, ())
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.anomaly.domain.episodes import episodes
-from services.anomaly.domain.severity import severity
+from services.anomaly.domain.severity import SeverityScale
 
 
 @pytest.mark.parametrize(
@@ -38,14 +38,14 @@ def test_peak_is_the_highest_row_of_its_own_episode():
 
 @pytest.mark.parametrize(("score", "value"), [(0.0, 0.0), (1.0, 0.25), (2.0, 0.5), (4.0, 0.75), (20.0, 0.95)])
 def test_severity_is_a_half_at_the_limit(score: float, value: float):
-    assert severity(np.array([score]), limit=2.0)[0] == pytest.approx(value)
+    assert SeverityScale().of(np.array([score]), limit=2.0)[0] == pytest.approx(value)
 
 
 @given(st.floats(0, 1e200), st.floats(0, 1e200), st.floats(1e-6, 1e6))
 def test_severity_never_falls_while_the_score_rises(one: float, other: float, limit: float):
-    low, high = severity(np.array(sorted([one, other])), limit)
+    low, high = SeverityScale().of(np.array(sorted([one, other])), limit)
     assert 0.0 <= low <= high <= 1.0
 
 
 def test_row_without_a_score_has_no_severity():
-    assert np.isnan(severity(np.array([np.nan]), 1.0)[0])
+    assert np.isnan(SeverityScale().of(np.array([np.nan]), 1.0)[0])

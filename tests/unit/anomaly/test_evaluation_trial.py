@@ -197,6 +197,12 @@ def test_a_page_of_files_without_faults_has_no_curves():
     assert "score / limit" in page
 
 
+def test_a_page_of_files_too_short_for_any_score_has_its_tables():
+    page = evaluation_page(evaluated(lambda file: found(np.full(len(file.rows), np.nan), 3.0)), ["flow"])
+    assert "1,200 rows have no score and count as no alarm." in page
+    assert "ROC curve" not in page
+
+
 def test_text_names_every_line_and_the_lowest_file():
     text = evaluation_text(evaluated())
     for part in ("mine", ALL_ONES, RANDOM, NO_MODEL, COUNTS_ROWS, TRUTH, "no point adjustment", "lowest", "NAB"):

@@ -9,10 +9,12 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from services.anomaly.domain.options.autoencoders import AutoencoderOptions  # noqa: E402 (torch may be missing)
+from services.anomaly.domain.options.sequences import TransformerOptions  # noqa: E402
 from services.anomaly.domain.scaling import fit_scaling  # noqa: E402
 from services.anomaly.domain.training_plan import LEAST_FIT_WINDOWS  # noqa: E402
 from services.anomaly.domain.windows import windows  # noqa: E402
 from services.anomaly.training.beat import Beat, Progress, TrainingCancelled  # noqa: E402
+from services.anomaly.training.families import NetworkTooLarge, build_network  # noqa: E402
 from services.anomaly.training.fit import (  # noqa: E402
     FitReport,
     TooFewWindows,
@@ -202,3 +204,17 @@ def test_rows_are_scaled_in_double_precision_and_cut():
     assert shown.dtype == np.float32
     np.testing.assert_allclose(shown[4:], scaling.apply(rows[4:]), atol=1e-6)
     np.testing.assert_array_equal(shown[3], [100.0, 100.0])
+
+
+def test_network_that_no_memory_would_hold_is_refused_before_it_is_made():
+    with pytest.raises(NetworkTooLarge) as refusal:
+        build_network(60, TransformerOptions(heads=16, head_width=256, layers=6))
+    assert refusal.value.facts["weights"] > 10**9
+
+
+def test_counting_the_weights_of_a_network_draws_no_random_numbers():
+    torch.manual_seed(0)
+    network = build_network(4, AutoencoderOptions())
+    torch.manual_seed(0)
+    again = Autoencoder(4, hidden_layers=2, latent=1)
+    assert torch.equal(network.latent(torch.ones(1, 1, 4)), again.latent(torch.ones(1, 1, 4)))

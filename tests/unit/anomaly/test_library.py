@@ -53,6 +53,11 @@ def test_impossible_detector_is_refused_before_it_sees_a_row(make: Callable[[], 
         make()
 
 
+def test_lists_of_uneven_lengths_are_refused_as_rows():
+    with pytest.raises(RowsRefused):
+        Detector("mahalanobis").fit([[1.0], [1.0, 2.0]])
+
+
 def test_detector_that_saw_nothing_cannot_score_or_be_saved(tmp_path: Path):
     with pytest.raises(NotFitted):
         Detector().detect(NORMAL)

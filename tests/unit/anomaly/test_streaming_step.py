@@ -160,6 +160,16 @@ def test_other_columns_begin_anew():
     assert len(step.state.rows) == 30
 
 
+def test_next_version_with_its_columns_in_another_order_goes_on_from_the_same_rows():
+    turned = replace(DETECTOR, columns=DETECTOR.columns[::-1], digest="d2", version="2")
+    state = push(None, 0, 30).state
+    step = take_step(state, ready(turned), Batch(ROWS[25:35, ::-1], TIMES_US[25:35]), off_delay_rows=OFF_DELAY_ROWS)
+    assert step.repeated == 5
+    assert step.state is not None
+    np.testing.assert_array_equal(step.state.rows, ROWS[35 - len(step.state.rows) : 35, ::-1])
+    assert np.isfinite(step.scored.detection.scores).all()
+
+
 def alerts(step: Step) -> tuple[Alert, ...]:
     numbers = count()
     return episode_alerts(step.changes, DETECTOR, asset="acme.pump1", new_id=lambda: f"id{next(numbers)}")

@@ -73,7 +73,9 @@ def test_files_are_named_below_the_folder_they_share_and_those_without_labels_ar
         (tmp_path / name).write_text(TEXT)
     (tmp_path / "other" / "normal.csv").write_text("when;flow\n2026-04-01 00:00:00;1.5\n")
     paths = [tmp_path / name for name in ("valve/0.csv", "other/1.csv", "other/normal.csv")]
-    tables, unlabelled = read_labelled_files(paths, label="anomaly", change_point="changepoint", reading=READING)
+    tables, unlabelled = read_labelled_files(
+        [*paths, paths[0]], label="anomaly", change_point="changepoint", reading=READING
+    )
     assert [table.name for table in tables] == ["valve/0.csv", "other/1.csv"]
     assert unlabelled == ["other/normal.csv"]
     table = tables[0]

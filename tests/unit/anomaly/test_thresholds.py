@@ -149,3 +149,30 @@ def test_peaks_over_threshold_reach_beyond_the_highest_score():
 
 def test_peaks_over_threshold_of_scores_that_never_vary_stay_at_them():
     assert PeaksOverThreshold().settle(held_out(np.full(200, 3.0))).value == 3.0
+
+
+def test_rate_is_kept_as_surely_by_a_plant_whose_rows_remember_one_another():
+    kept = []
+    for seed in range(60):
+        scores = np.random.default_rng(seed).normal(size=6000)
+        for i in range(1, len(scores)):
+            scores[i] += 0.9 * scores[i - 1]
+        scores **= 2
+        seen = HeldOut.measured(scores[:1000], warmup_rows=0, training_rows=3000, allowance=1.0, sensors=1)
+        kept.append((scores[1000:] > FalsePositiveRate(0.1).settle(seen).value).mean() <= 0.1)
+    assert np.mean(kept) >= 0.85
+
+
+def test_refusal_of_a_slow_plant_counts_the_rows_that_it_needs():
+    slow = HeldOut(np.linspace(0.0, 1.0, 300), 4, 1000, rows_each=50.0)
+    assert slow.independent == 6
+    with pytest.raises(TooFewRows) as refusal:
+        FalsePositiveRate(0.05).settle(slow)
+    assert refusal.value.rows_needed == pytest.approx(45 * 50 / 0.3, rel=0.01)
+
+
+@pytest.mark.parametrize(("sensors", "factor"), [(1, 1.5 * 1.25), (3, 1.25 * 7 / 6), (52, 1.25)])
+def test_margin_is_wider_where_a_score_is_made_of_few_sensors(sensors: int, factor: float):
+    threshold = Margin().settle(HeldOut(np.full(100, 4.0), 0, 1000, sensors=sensors))
+    assert threshold.evidence["factor"] == pytest.approx(factor, rel=1e-3)
+    assert Margin(1.1).settle(HeldOut(np.full(100, 4.0), 0, 1000, sensors=sensors)).evidence["factor"] == 1.1

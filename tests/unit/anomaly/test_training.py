@@ -21,7 +21,9 @@ from services.anomaly.training.fit import (  # noqa: E402
 from services.anomaly.training.networks.autoencoder import Autoencoder  # noqa: E402
 from services.anomaly.training.networks.cnn_forecaster import CnnForecaster  # noqa: E402
 from services.anomaly.training.networks.contract import Network  # noqa: E402
+from services.anomaly.training.networks.conv_autoencoder import ConvAutoencoder  # noqa: E402
 from services.anomaly.training.networks.dense import auto_hidden_layers, auto_latent  # noqa: E402
+from services.anomaly.training.networks.image_autoencoder import ImageAutoencoder  # noqa: E402
 from services.anomaly.training.networks.lstm_autoencoder import LstmAutoencoder  # noqa: E402
 from services.anomaly.training.networks.sparse_autoencoder import SparseAutoencoder  # noqa: E402
 from shared.clock import SystemClock  # noqa: E402
@@ -133,8 +135,10 @@ def test_exported_graph_computes_what_the_network_computes(network: Network, win
         (lstm(), 10),
         (Autoencoder(3, hidden_layers=2, latent=1), 1),
         (SparseAutoencoder(3, latent=32, sparsity=0.05, sparsity_weight=1.0), 1),
+        (ImageAutoencoder(1, 3, 1, filters=2, layers=1, latent=2), 1),
+        (ConvAutoencoder(3, window_rows=10, filters=4, layers=2, latent=2, dropout=0.0), 10),
     ],
-    ids=["lstm_autoencoder", "autoencoder", "sparse_autoencoder"],
+    ids=["lstm_autoencoder", "autoencoder", "sparse_autoencoder", "image_autoencoder", "conv_autoencoder"],
 )
 def test_score_with_the_latents_at_hand_is_the_score_without(network: Network, window_rows: int):
     batch = torch.randn(5, window_rows, 3)
@@ -166,6 +170,29 @@ def test_graph_that_computes_something_else_is_not_let_through():
         own = scored(torch.from_numpy(batch.copy()))[0].numpy()
     with pytest.raises(ParityFailed):
         prove_parity(scored, own + 1e-3, batch)
+
+
+def test_digits_that_a_large_residual_lacks_are_no_difference():
+    network, rows = lstm(), sines()
+    torch.nn.init.constant_(network.output.bias, 1e6)
+    scored = ScoringGraph(network, fit_scaling(rows), HeadKind.MAHALANOBIS)
+    batch = windows(rows, 10)[:5]
+    with torch.no_grad():
+        own = scored(torch.from_numpy(batch.copy()))[0].numpy()
+    assert prove_parity(scored, own + 1.0, batch).largest_difference == pytest.approx(1e-6, rel=0.01)
+
+
+class Astray(LstmAutoencoder):
+    """Its loss falls while its output grows."""
+
+    def training_loss(self, windows: torch.Tensor) -> torch.Tensor:
+        return -self(windows).clamp(max=1e6).mean()
+
+
+def test_network_that_learned_nothing_but_large_numbers_is_refused():
+    astray = Astray(3, hidden_units=16, layers=1, latent=4)
+    with pytest.raises(TrainingDiverged, match="unexplained"):
+        train(astray, LstmAutoencoderOptions(epochs=30, learning_rate=1.0))
 
 
 @pytest.mark.parametrize(("sensors", "latent"), [(1, 1), (3, 1), (8, 2), (52, 16)])

@@ -1,7 +1,7 @@
 import pytest
 
 from services.anomaly.domain.blocks import TooFewRows
-from services.anomaly.domain.training_plan import LEAST_FIT_WINDOWS, plan_training
+from services.anomaly.domain.training_plan import LEAST_FIT_WINDOWS, LEAST_TRAINING_ROWS, plan_training
 from shared.errors import JSON
 
 ONE_IN_TWENTY: dict[str, JSON] = {"method": "fpr", "max_fpr": 0.05}
@@ -26,10 +26,17 @@ def test_scores_are_independent_once_neither_windows_nor_means_overlap(
 
 
 def test_network_is_refused_where_it_would_learn_a_handful_of_windows():
+    options: dict[str, JSON] = {"head": "error", "window_rows": 5}
     with pytest.raises(TooFewRows) as refusal:
-        plan_training("autoencoder", {"head": "error"}, None, rows=25)
-    assert refusal.value.facts["needed"] == 26
-    assert plan_training("autoencoder", {"head": "error"}, None, rows=26).blocks.fit_end == LEAST_FIT_WINDOWS
+        plan_training("lstm_autoencoder", options, None, rows=30)
+    enough = int(str(refusal.value.facts["needed"]))
+    assert plan_training("lstm_autoencoder", options, None, rows=enough).blocks.fit_end - 4 == LEAST_FIT_WINDOWS
+
+
+def test_handful_of_rows_is_refused_for_any_kind():
+    with pytest.raises(TooFewRows) as refusal:
+        plan_training("auto", {}, None, rows=29)
+    assert refusal.value.facts["needed"] == LEAST_TRAINING_ROWS
 
 
 @pytest.mark.parametrize("kind", ["auto", "lstm_autoencoder"])

@@ -178,6 +178,12 @@ def test_bernoulli_detector_learns_switches_and_finds_an_impossible_one(head: He
     assert detector.detect(impossible).scores[50] > found.scores[50]
 
 
+def test_bernoulli_detector_may_be_trained_briefly_on_a_switch_that_is_always_on():
+    rows = np.hstack([np.ones((400, 1)), np.random.default_rng(0).integers(0, 2, size=(400, 1))])
+    detector = Detector("vae", likelihood="bernoulli", epochs=1).fit(rows)
+    assert np.isfinite(detector.detect(rows).scores[detector.warmup_rows :]).all()
+
+
 def test_costs_of_a_bernoulli_reading_are_never_negative():
     likelihood = Bernoulli(2)
     scaling = Scaling(np.array([0.3, 0.9]), np.array([0.2, 0.01]), ())

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from services.anomaly.domain.trained import Column
-from services.anomaly.domain.version_comparison import Judgement, clearly_worse, shifts
+from services.anomaly.domain.version_comparison import Judgement, clearly_worse, shifts, stopped_sensors
 
 SERVING = Judgement(limit=1.0, rows=1000, alarm_rows=10, alarms=3, median_severity=0.1, spacing_rows=10)
 
@@ -30,3 +30,11 @@ def test_sensors_that_moved_furthest_come_first_and_missing_readings_do_not_coun
     columns = [Column(name, None, 0.0, 1.0, 0.0, 1.0, constant=name == "still") for name in ("a", "b", "still")]
     rows = np.array([[1.0, -3.0, 9.0], [np.nan, -3.0, 9.0]])
     assert shifts(rows, columns) == {"b": -3.0, "a": 1.0}
+
+
+def test_sensor_that_moved_before_and_stands_still_now_is_named():
+    def columns(*still: str) -> list[Column]:
+        return [Column(name, None, 0.0, 1.0, 0.0, 1.0, constant=name in still) for name in ("a", "b", "c")]
+
+    assert stopped_sensors(columns("a"), columns("a", "c")) == ["c"]
+    assert stopped_sensors(columns("a", "c"), columns("c")) == []

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from services.anomaly.domain.wandering import autocorrelation_time, wander_allowance
+from services.anomaly.domain.wandering import autocorrelation_time, score_spacing, wander_allowance
 
 
 def first_order(rows: int, memory: float, seed: int = 0) -> np.ndarray:
@@ -43,3 +43,18 @@ def test_random_walk_departs_on_average_as_far_as_it_is_allowed():
 def test_what_stood_still_or_is_too_short_is_worth_every_row(rows: np.ndarray):
     assert autocorrelation_time(rows).tolist() == [1.0]
     assert np.isfinite(wander_allowance(rows)).all()
+
+
+def test_scores_of_a_slow_plant_are_worth_fewer_than_their_readings_say():
+    # The squares of this process have an autocorrelation of 0.64 to the lag: a time of 1.64 / 0.36 rows.
+    assert score_spacing(first_order(20_000, 0.8, 1)[:, 0] ** 2, 1) == pytest.approx(4.6, rel=0.2)
+
+
+def test_noise_is_not_taken_for_a_slow_plant():
+    found = [score_spacing(first_order(300, 0.0, seed)[:, 0] ** 2, 1) for seed in range(50)]
+    assert np.mean(np.array(found) == 1.0) > 0.9
+
+
+def test_scores_that_share_readings_are_not_counted_as_slow_twice():
+    scores = np.convolve(first_order(3000, 0.0, 2)[:, 0] ** 2, np.ones(30), "valid")
+    assert score_spacing(scores, 30) == 30.0

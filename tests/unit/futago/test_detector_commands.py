@@ -156,6 +156,7 @@ def test_a_bundle_is_judged_beside_baselines(work: Path):
     for part in ("normal.csv has no column 'anomaly'", "2 files, 600 rows", "pump 1", "every row anomalous", "NAB"):
         assert part in result.output
     told = json.loads((work / "told.json").read_text(encoding="utf-8"))
+    assert "Sensors: temp, pressure, flow\n" in result.output
     assert told["pooled"]["pump 1"]["f1"] > 0.6 > told["pooled"]["every row anomalous"]["f1"]
     assert set(told["files"]) == {"runs/a.csv", "runs/b.csv"}
     assert told["late_start"]["moved_on_same_rows"]["pump 1"]["missed_alarm_rate"] == pytest.approx(0.0, abs=0.05)

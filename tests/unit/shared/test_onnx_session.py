@@ -106,3 +106,9 @@ def _detector() -> Manifest:
         features=(Feature("a"), Feature("b")),
         graph=GRAPH,
     )
+
+
+def test_graph_with_a_damaged_name_is_refused():
+    damaged = model_bytes().replace(b"double", b"\x98\x98uble")
+    with pytest.raises(BundleMalformed):
+        OnnxSession(damaged, GRAPH)

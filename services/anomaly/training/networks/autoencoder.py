@@ -52,9 +52,6 @@ class Autoencoder(Reconstruction):
     def residuals_at(self, windows: Tensor, latent: Tensor) -> Tensor:
         return windows[:, -1] - self.decoder(latent)  # type: ignore[no-any-return]
 
-    def error_parts_at(self, windows: Tensor, latent: Tensor) -> Tensor:
-        return self.residuals_at(windows, latent) ** 2 / windows.shape[-1]
-
     def training_loss(self, windows: Tensor) -> Tensor:
         written: Tensor = self(self.corrupted(windows) if self.training else windows)
         return ((written - windows) ** 2).mean()

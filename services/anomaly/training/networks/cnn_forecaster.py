@@ -1,7 +1,8 @@
 """Convolutional forecaster: foretell the newest row from the window before it; what comes otherwise is odd.
 
 Munir et al. (2019), DeepAnT: A Deep Learning Approach for Unsupervised Anomaly Detection in Time Series, IEEE Access 7.
-The newest row is no input, so nothing that happens in it can excuse it.
+The newest row is no input, so nothing that happens in it can excuse it. Training lowers squared errors, as in all
+families here; the paper's lowers absolute ones.
 
 A lasting fault is soon part of the history, and a network that carries every level of a sensor forward foretells it.
 Dropout (Srivastava et al. 2014, JMLR 15) keeps it from leaning on few paths: a forecast then stays near what is normal.

@@ -102,6 +102,9 @@ class Reconstruction(Network):
         written: Tensor = self(windows)
         return windows[:, -1] - written[:, -1]
 
+    def error_parts_at(self, windows: Tensor, latent: Tensor) -> Tensor:
+        return self.residuals_at(windows, latent) ** 2 / windows.shape[-1]
+
 
 class Forecaster(Network):
     """A family that foretells the newest row from the rows before it."""

@@ -58,6 +58,7 @@ class Egbad(Network):
         return windows[:, -1] - written[:, -1]
 
     def error_parts(self, windows: Tensor) -> Tensor:
+        """Both losses of the paper, as means."""
         latent = self.latent(windows)
         written = self.generator(latent)
         apart = (windows - written).abs().mean(dim=1) / windows.shape[-1]

@@ -65,6 +65,9 @@ class ImageAutoencoder(Reconstruction):
                 pictures = functional.relu(pictures)
         return pictures.permute(0, 2, 3, 1).flatten(1)
 
+    def residuals_at(self, windows: Tensor, latent: Tensor) -> Tensor:
+        return windows[:, -1] - self.decode(latent)
+
     def forward(self, windows: Tensor) -> Tensor:
         """Write `(b, 1, h * w * c)` standardised images again."""
         return self.decode(self.latent(windows)).unsqueeze(1)

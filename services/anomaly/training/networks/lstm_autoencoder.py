@@ -1,8 +1,8 @@
 """LSTM autoencoder: read a window, remember it in a few numbers, write it again from those.
 
 Malhotra et al. (2016), LSTM-based Encoder-Decoder for Multi-sensor Anomaly Detection, arXiv:1607.00148. The decoder
-gets the latent vector at every step instead of its own last output, so training and scoring do the same thing. The
-output is linear: standardised sensors are not confined to (0, 1).
+gets the latent vector at every step instead of its own last output, so training and scoring do the same thing, and
+writes the oldest row first. The output is linear: standardised sensors are not confined to (0, 1).
 """
 
 import torch
@@ -51,6 +51,3 @@ class LstmAutoencoder(Reconstruction):
 
     def residuals_at(self, windows: Tensor, latent: Tensor) -> Tensor:
         return windows[:, -1] - self.output(self.written(latent, windows.shape[1])[:, -1])  # type: ignore[no-any-return]
-
-    def error_parts_at(self, windows: Tensor, latent: Tensor) -> Tensor:
-        return self.residuals_at(windows, latent) ** 2 / windows.shape[-1]

@@ -4,9 +4,9 @@ Park et al. (2018), A Multimodal Anomaly Detector for Robot-Assisted Feeding Usi
 Autoencoder, arXiv:1711.00614. Each row of a window has its own causes, drawn around what an LSTM made of the rows so
 far; a second LSTM turns them into readings. The score is the negative log-likelihood of the newest row.
 
-Left out are the prior that follows the progress of a task, because a plant has no first and last step, and the limit
-that moves with the state, because limits are set for all families alike. The spread of a sensor is learned, but the
-same for every row. Nothing is random when it scores: causes are then at their means.
+Left out are the noise on what it reads, the prior that follows the progress of a task, because a plant has no first and
+last step, and the limit that moves with the state, because limits are set for all families alike. The spread of a
+sensor is learned, but the same for every row. Nothing is random when it scores: causes are then at their means.
 """
 
 import torch

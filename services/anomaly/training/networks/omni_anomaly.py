@@ -44,7 +44,7 @@ class OmniAnomaly(Network):
         self.to_log_variance = nn.Linear(hidden_units, latent)
         self.transition = nn.Linear(latent, latent, bias=False)
         # A random walk, before it learns anything better.
-        nn.init.eye_(self.transition.weight)
+        self.transition.weight = nn.Parameter(torch.eye(latent, device="cpu"))
         self.decoder = nn.GRU(latent, hidden_units, batch_first=True)
         self.output = nn.Linear(hidden_units, sensors)
 

@@ -63,9 +63,6 @@ class SparseAutoencoder(Reconstruction):
     def residuals_at(self, windows: Tensor, latent: Tensor) -> Tensor:
         return windows[:, -1] - self.decoder(latent)  # type: ignore[no-any-return]
 
-    def error_parts_at(self, windows: Tensor, latent: Tensor) -> Tensor:
-        return self.residuals_at(windows, latent) ** 2 / windows.shape[-1]
-
     def training_loss(self, windows: Tensor) -> Tensor:
         activations = self.latent(windows)
         error = functional.mse_loss(self.decoder(activations), windows[:, -1])

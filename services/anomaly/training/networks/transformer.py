@@ -45,7 +45,7 @@ class Transformer(Reconstruction):
         self.token_shape = (sensors, width)
         self.embed = nn.Linear(window_rows, width)
         # The layers treat all tokens alike: this tells them which sensor is which.
-        self.sensor_marks = nn.Parameter(torch.randn(self.token_shape) * 0.1)
+        self.sensor_marks = nn.Parameter(torch.randn(self.token_shape, device="cpu") * 0.1)
         self.encoder = nn.ModuleList(SensorAttention(width, heads, dropout) for _ in range(layers))
         self.to_latent = nn.Sequential(nn.LayerNorm(width), nn.Flatten(), nn.Linear(sensors * width, latent))
         self.from_latent = nn.Linear(latent, sensors * width)

@@ -72,7 +72,7 @@ class Vae(Network):
         self.to_log_variance = nn.Linear(hidden[-1], latent)
         self.decoder = nn.Sequential(stack([latent, *reversed(hidden)]), nn.ReLU())
         self.output = nn.Linear(hidden[0], inputs)
-        half = torch.randn((_PAIRS, 1, latent), generator=torch.Generator().manual_seed(0))
+        half = torch.randn((_PAIRS, 1, latent), generator=torch.Generator().manual_seed(0), device="cpu")
         self.register_buffer("draws", torch.cat((half, -half)))
 
     def prepare(self, rows: Floats, scaling: Scaling) -> None:
