@@ -13,6 +13,7 @@ from services.anomaly.adapters.preparation_file import PREPARATION_FILE, prepara
 from services.anomaly.adapters.report_file import REPORT_FILE, read_report, report_file
 from services.anomaly.domain.arrays import Floats
 from services.anomaly.domain.detection import ResidualModel, Scorer
+from services.anomaly.domain.held_out import HeldOut
 from services.anomaly.domain.images import ImageShape, ImagesRefused
 from services.anomaly.domain.isolation_forest import ForestModel
 from services.anomaly.domain.options.kinds import DetectorKind
@@ -22,7 +23,7 @@ from services.anomaly.domain.scaling import Scaling, ScalingModel
 from services.anomaly.domain.scores import Head, Scale
 from services.anomaly.domain.served import ServedDetector
 from services.anomaly.domain.severity import SeverityScale
-from services.anomaly.domain.thresholds import HeldOut, Threshold
+from services.anomaly.domain.thresholds import Threshold
 from services.anomaly.domain.trained import Column, Trained
 from shared.clock import rfc3339
 from shared.errors import JSON

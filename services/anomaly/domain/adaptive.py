@@ -30,7 +30,8 @@ from typing import Protocol
 import numpy as np
 
 from services.anomaly.domain.arrays import Floats
-from services.anomaly.domain.thresholds import HeldOut, RuleRefused, Threshold
+from services.anomaly.domain.held_out import HeldOut
+from services.anomaly.domain.thresholds import RuleRefused, Threshold
 from shared.errors import JSON, Fault
 
 HORIZON_ROWS = 100_000

@@ -7,6 +7,7 @@ import numpy as np
 from services.anomaly.domain.arrays import Floats
 from services.anomaly.domain.blocks import Blocks
 from services.anomaly.domain.detection import ResidualModel, Scorer, residual_runs
+from services.anomaly.domain.held_out import HeldOut
 from services.anomaly.domain.options.kinds import HeadKind
 from services.anomaly.domain.options.network import NetworkOptions
 from services.anomaly.domain.options.reading import Options
@@ -16,7 +17,7 @@ from services.anomaly.domain.scores import Head, error_head, score
 from services.anomaly.domain.severity import SeverityScale
 from services.anomaly.domain.smoothing import Smoothing
 from services.anomaly.domain.statistical import mahalanobis_head, pca_head
-from services.anomaly.domain.thresholds import HeldOut, Margin
+from services.anomaly.domain.thresholds import Margin
 from services.anomaly.domain.wandering import wander_allowance
 
 # On 23 pump runs (SKAB) the factor with the best F1 on any 22 of them, of 1 to 4.

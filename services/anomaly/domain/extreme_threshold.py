@@ -7,7 +7,8 @@ from typing import ClassVar
 import numpy as np
 
 from services.anomaly.domain.arrays import Floats
-from services.anomaly.domain.thresholds import HeldOut, Threshold, check_setting
+from services.anomaly.domain.held_out import HeldOut
+from services.anomaly.domain.thresholds import Threshold, check_setting
 
 # The tail begins where a tenth of the stretches reach higher.
 _TAIL_SHARE = 0.1

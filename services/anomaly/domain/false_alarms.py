@@ -20,7 +20,8 @@ from datetime import datetime
 import numpy as np
 
 from services.anomaly.domain.arrays import Labels
-from services.anomaly.domain.thresholds import HeldOut, Threshold
+from services.anomaly.domain.held_out import HeldOut
+from services.anomaly.domain.thresholds import Threshold
 from shared.errors import JSON
 
 # Each end of an interval is passed with a probability of 5 %.

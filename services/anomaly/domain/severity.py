@@ -6,7 +6,7 @@ from typing import Self
 import numpy as np
 
 from services.anomaly.domain.arrays import Floats
-from services.anomaly.domain.thresholds import HeldOut
+from services.anomaly.domain.held_out import HeldOut
 
 # Enough steps to draw a distribution by, few enough that a row costs nothing.
 _MOST_STEPS = 256

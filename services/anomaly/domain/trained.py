@@ -7,6 +7,7 @@ from datetime import datetime
 from services.anomaly.domain.arrays import Floats
 from services.anomaly.domain.blocks import Blocks
 from services.anomaly.domain.drift_tally import Reference
+from services.anomaly.domain.held_out import HeldOut
 from services.anomaly.domain.images import ImageShape
 from services.anomaly.domain.isolation_forest import Forest
 from services.anomaly.domain.options.kinds import DetectorKind
@@ -15,7 +16,7 @@ from services.anomaly.domain.report import TrainingReport
 from services.anomaly.domain.residual_graph import ExportedNetwork
 from services.anomaly.domain.scaling import Scaling
 from services.anomaly.domain.scores import Head
-from services.anomaly.domain.thresholds import HeldOut, Threshold
+from services.anomaly.domain.thresholds import Threshold
 from shared.errors import JSON
 
 

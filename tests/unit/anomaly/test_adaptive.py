@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.anomaly.domain.adaptive import Adaptation, Adapted, AdaptiveLimit, AdaptiveState, read_adaptation
+from services.anomaly.domain.held_out import HeldOut
 from services.anomaly.domain.threshold_rules import read_rule, read_unlabelled_rule
-from services.anomaly.domain.thresholds import HeldOut, Margin, RuleRefused, Value
+from services.anomaly.domain.thresholds import Margin, RuleRefused, Value
 
 HORIZON_ROWS = 2000
 LIMIT = AdaptiveLimit(

@@ -17,8 +17,9 @@ from services.anomaly.domain.false_alarms import (
     stated_rows_per_day,
     with_false_alarms,
 )
+from services.anomaly.domain.held_out import HeldOut
 from services.anomaly.domain.live_counts import LiveCount, Promise, Verdict, limit_key, total_of
-from services.anomaly.domain.thresholds import HeldOut, Margin, Value
+from services.anomaly.domain.thresholds import Margin, Value
 
 NOW = datetime(2026, 4, 1, tzinfo=UTC)
 SPACING_ROWS = 30

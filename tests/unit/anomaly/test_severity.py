@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.anomaly.domain.held_out import HeldOut
 from services.anomaly.domain.severity import SeverityScale
-from services.anomaly.domain.thresholds import HeldOut
 from services.anomaly.library import Detector
 
 NORMAL = np.random.default_rng(4).exponential(size=100_000)

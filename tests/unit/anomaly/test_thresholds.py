@@ -5,10 +5,10 @@ import pytest
 
 from services.anomaly.domain.blocks import TooFewRows
 from services.anomaly.domain.extreme_threshold import PeaksOverThreshold
+from services.anomaly.domain.held_out import HeldOut
 from services.anomaly.domain.threshold_rules import UnlabelledRule
 from services.anomaly.domain.thresholds import (
     FalsePositiveRate,
-    HeldOut,
     Margin,
     Percentile,
     RuleRefused,
