@@ -1,9 +1,8 @@
 """Where normal ends: limits set on held-out normal scores, without a single label.
 
 Scores of neighbouring rows share raw readings, so `n` rows are worth only `n / spacing` independent ones, and fewer
-where the plant itself is slow. Every rule
-counts those, corrects for how few they are, and refuses with the number of rows it needs instead of promising a rate
-that the data cannot support.
+where the plant itself is slow. Every rule counts those, corrects for how few they are, and refuses with the number of
+rows it needs instead of promising a rate that the data cannot support.
 """
 
 import math
