@@ -119,9 +119,14 @@ class Suite:
 
 
 @pytest.fixture(scope="session")
-def suite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suite]:
+def suite(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Suite]:
     folder = tmp_path_factory.mktemp("suite")
     suite = Suite(home=folder / "home", port=free_port(), output=folder / "make-run.log")
+    cache = request.config.cache
+    assert cache is not None
+    # What the planner's search compiles to is kept for the tests that come later, and for the next run.
+    (suite.home / "cache").mkdir(parents=True)
+    (suite.home / "cache" / "planner-search").symlink_to(cache.mkdir("planner-search"))
     suite.start()
     yield suite
     if suite.make is not None and suite.make.poll() is None:

@@ -25,8 +25,8 @@ PROCESSES = [
     ("twin", "services.twin.standalone", ("torch", "sklearn", "numba", "rq", "onnx")),
     ("anomaly", "services.anomaly.app", ("torch", "sklearn", "numba", "onnx")),
     ("anomaly", "services.anomaly.worker", ("torch", "sklearn", "numba", "onnx")),
-    ("training", "services.anomaly.worker", ("fastapi", "uvicorn", "sklearn", "numba")),
-    ("training", "services.anomaly.training.network_detector", ("fastapi", "uvicorn", "sklearn", "numba")),
+    ("training", "services.anomaly.worker", ("fastapi", "uvicorn", "plotly", "numba")),
+    ("training", "services.anomaly.training.network_detector", ("fastapi", "uvicorn", "plotly", "numba")),
     ("planner", "services.planner.app", ("torch", "sklearn", "onnxruntime")),
     ("planner", "services.planner.worker", ("torch", "sklearn", "onnxruntime")),
 ]
