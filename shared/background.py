@@ -1,14 +1,15 @@
 """Work that goes on beside the requests, for as long as the process runs."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from contextlib import asynccontextmanager
 
 from shared.log import get_logger
 
 log = get_logger(__name__)
 
 _RESTART_AFTER_S = 1.0
+_CANCEL_AGAIN_S = 0.5
 
 
 @asynccontextmanager
@@ -18,11 +19,19 @@ async def running(work: Mapping[str, Callable[[], Awaitable[None]]]) -> AsyncIte
     try:
         yield
     finally:
-        for task in tasks:
+        await _end(tasks)
+
+
+async def _end(tasks: Collection[asyncio.Task[None]]) -> None:
+    """Cancel until every task has ended.
+
+    Once is not enough: redis-py sends with `asyncio.wait_for`, which before Python 3.12 swallows a cancellation that
+    comes in the moment its own wait ends, and the work goes on as if nothing had been asked.
+    """
+    while waiting := [task for task in tasks if not task.done()]:
+        for task in waiting:
             task.cancel()
-        for task in tasks:
-            with suppress(asyncio.CancelledError):
-                await task
+        await asyncio.wait(waiting, timeout=_CANCEL_AGAIN_S)
 
 
 async def _keep_running(name: str, start: Callable[[], Awaitable[None]]) -> None:
