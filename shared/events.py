@@ -105,7 +105,7 @@ class EventConsumer:
         self._handle = handle
 
     async def run(self) -> None:
-        """Handle events until cancelled; while Redis is away, wait for it."""
+        """Handle events until cancelled, by `shared.background.running`; while Redis is away, wait for it."""
         back_off_s = BACK_OFF_MIN_S
         while True:
             try:
@@ -113,10 +113,7 @@ class EventConsumer:
                 await self._handle_unfinished()
                 while True:
                     await self._reclaim()
-                    # Before the long wait as well: a process that ends at once would otherwise sit it out.
-                    _end_if_cancelled()
                     await self._handle_new()
-                    _end_if_cancelled()
                     back_off_s = BACK_OFF_MIN_S
             except RedisError as error:
                 log.warning("events_wait_for_redis", stream=self._stream, error=type(error).__name__)
@@ -190,11 +187,3 @@ class EventConsumer:
         log.error("event_rejected", stream=self._stream, event_id=event_id.decode(), reason=reason, exc_info=error)
         rejected: dict[Any, Any] = {**fields, b"reason": reason.encode()}
         await self._redis.xadd(f"{self._stream}:rejected", rejected, maxlen=STREAM_LENGTH, approximate=True)
-
-
-def _end_if_cancelled() -> None:
-    # redis-py sends with `asyncio.wait_for`, which before Python 3.12 swallows a cancellation that comes in the moment
-    # its own wait ends: without this look the loop would go on for ever.
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError

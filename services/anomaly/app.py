@@ -9,20 +9,19 @@ from anyio import to_thread
 
 from services.anomaly.adapters.detector_store import DetectorStore
 from services.anomaly.adapters.image_archive import read_image_archive
+from services.anomaly.adapters.job_orders import QUEUE, JobOrders
 from services.anomaly.adapters.live_recorder import LiveRecorder
 from services.anomaly.adapters.parquet_table import read_parquet_table
 from services.anomaly.adapters.redis_alerts import RedisAlerts
 from services.anomaly.adapters.redis_live import RedisDrift
 from services.anomaly.adapters.redis_windows import RedisWindows
 from services.anomaly.adapters.score_metrics import ScoreMetrics
-from services.anomaly.adapters.score_queue import JobScoreQueue
 from services.anomaly.adapters.sql_catalogue import SqlCatalogue
 from services.anomaly.adapters.sql_health import SqlHealth
 from services.anomaly.adapters.sql_live import SqlLiveCounts
 from services.anomaly.adapters.sql_scores import SqlScores
 from services.anomaly.adapters.table_store import SqlTableStore
 from services.anomaly.adapters.tables import HISTORY, SCRIPTS
-from services.anomaly.adapters.training_queue import QUEUE, JobTrainingQueue
 from services.anomaly.domain.catalogue import Catalogue
 from services.anomaly.domain.csv_table import TableLimits
 from services.anomaly.domain.drift import DriftDesk
@@ -32,11 +31,11 @@ from services.anomaly.domain.inspections import InspectionReset
 from services.anomaly.domain.live_counts import LiveCounts
 from services.anomaly.domain.reporting import ReportDesk
 from services.anomaly.domain.retraining import RetrainingDesk
-from services.anomaly.domain.score_jobs import ScoreDoor, ScoreShelf
+from services.anomaly.domain.score_jobs import SCORE_JOB, ScoreDoor, ScoreShelf
 from services.anomaly.domain.scoring import CallLimits, ScoringDesk
 from services.anomaly.domain.streaming import StreamDesk, StreamRules
 from services.anomaly.domain.threshold_desk import ThresholdDesk
-from services.anomaly.domain.training_requests import TrainingDesk
+from services.anomaly.domain.training_requests import TRAIN_JOB, TrainingDesk
 from services.anomaly.domain.uploads import FileFormat, UploadDesk, read_csv_file
 from services.anomaly.domain.workbench import Workbench
 from services.anomaly.routes import detectors, drift, health, reports, retraining, scores, streams, uploads
@@ -91,7 +90,7 @@ def create_app(settings: AnomalySettings) -> ServiceApp:
     reading_pool = ThreadPoolExecutor(1, thread_name_prefix="upload")
     reading_bench = Workbench(reading_pool, places=settings.upload_places)
     jobs = JobQueue(engine, RqDelivery(blocking_client(redis_url), QUEUE), queue=QUEUE, clock=clock)
-    queue = JobTrainingQueue(jobs, time_limit_s=settings.training_limit_s)
+    queue = JobOrders(jobs, TRAIN_JOB, time_limit_s=settings.training_limit_s)
     limits = TableLimits(settings.upload_limit_rows, settings.upload_limit_columns, settings.upload_limit_values)
     trainings = TrainingDesk(tables, queue, workbench)
     readers = {
@@ -121,7 +120,7 @@ def create_app(settings: AnomalySettings) -> ServiceApp:
         scoring,
         catalogue,
         tables,
-        JobScoreQueue(jobs, time_limit_s=settings.training_limit_s),
+        JobOrders(jobs, SCORE_JOB, time_limit_s=settings.training_limit_s),
         workbench,
         call_limits=call_limits,
         job_limits=limits,

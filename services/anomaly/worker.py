@@ -16,12 +16,12 @@ from sqlalchemy import Connection
 
 from services.anomaly.adapters.detector_bundle import detector_card, served_detector
 from services.anomaly.adapters.detector_store import DetectorStore, store_detector
+from services.anomaly.adapters.job_orders import QUEUE
 from services.anomaly.adapters.onnx_detector import OnnxResidualModel
 from services.anomaly.adapters.sql_catalogue import SqlCatalogue, VersionTaken, next_version, publish_version
 from services.anomaly.adapters.sql_health import add_health
 from services.anomaly.adapters.sql_scores import add_scores, keep_scores
 from services.anomaly.adapters.table_store import fetch_table
-from services.anomaly.adapters.training_queue import QUEUE
 from services.anomaly.domain.alerts import RowsAsLists, alerts_of
 from services.anomaly.domain.catalogue import Catalogue, DetectorMissing, Ready
 from services.anomaly.domain.health_history import health_increments

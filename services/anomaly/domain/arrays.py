@@ -9,3 +9,5 @@ Floats: TypeAlias = NDArray[np.float64]
 Labels: TypeAlias = NDArray[np.int8]
 # Microseconds since 1970 in UTC.
 Times: TypeAlias = NDArray[np.int64]
+# One truth a row, or a row and sensor.
+Flags: TypeAlias = NDArray[np.bool_]

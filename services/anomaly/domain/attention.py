@@ -4,10 +4,9 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from services.anomaly.domain.arrays import Floats
+from services.anomaly.domain.arrays import Flags, Floats
 from services.anomaly.domain.detection import ResidualModel
 from services.anomaly.domain.preparation import Prepared
-from services.anomaly.domain.preparation_gaps import Flags
 from services.anomaly.domain.usability import Reason
 from services.anomaly.domain.windows import block_windows, windows
 from shared.errors import AppError, Kind

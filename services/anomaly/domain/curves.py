@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from services.anomaly.domain.arrays import Floats, Labels
+from services.anomaly.domain.evaluation import calls_by_limit
 from shared.errors import JSON
 
 CURVE_POINTS = 200
@@ -39,7 +40,7 @@ def roc_curve(truth: Labels, scores: Floats, *, most: int = CURVE_POINTS) -> Cur
     >>> roc_curve(np.array([0, 0, 1, 1], np.int8), np.array([0.1, 0.4, 0.35, 0.8]))
     Curve(x=(0.0, 0.0, 0.5, 0.5, 1.0), y=(0.0, 0.5, 0.5, 1.0, 1.0))
     """
-    hits, called = _counts(truth, scores)
+    hits, called = calls_by_limit(truth, scores)
     hits, called = np.concatenate(([0], hits)), np.concatenate(([0], called))
     return _thinned((called - hits) / (called[-1] - hits[-1]), hits / hits[-1], most)
 
@@ -61,15 +62,8 @@ def precision_recall_curve(truth: Labels, scores: Floats, *, most: int = CURVE_P
     >>> precision_recall_curve(np.array([0, 1, 0, 1], np.int8), np.array([0.1, 0.4, 0.6, 0.8])).x
     (0.5, 0.5, 1.0, 1.0)
     """
-    hits, called = _counts(truth, scores)
+    hits, called = calls_by_limit(truth, scores)
     return _thinned(hits / hits[-1], hits / called, most)
-
-
-def _counts(truth: Labels, scores: Floats) -> tuple[np.ndarray, np.ndarray]:
-    """Anomalous rows and rows that are called, at every limit that makes a difference."""
-    order = np.argsort(-scores, kind="stable")
-    last = np.append(np.diff(scores[order]) != 0.0, True)
-    return np.cumsum(truth[order] == 1)[last], (np.arange(len(truth)) + 1)[last]
 
 
 def _thinned(x: Floats, y: Floats, most: int) -> Curve:

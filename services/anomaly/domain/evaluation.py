@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from services.anomaly.domain.arrays import Floats, Labels
 from shared.errors import JSON
@@ -111,12 +112,18 @@ def auc_pr(truth: Labels, scores: Floats) -> float:
     anomalous = int((truth == 1).sum())
     if not anomalous:
         return float("nan")
-    order = np.argsort(-scores, kind="stable")
-    # Rows with equal scores are called together: only the last of a tie is a point of the curve.
-    last = np.append(np.diff(scores[order]) != 0.0, True)
-    hits = np.cumsum(truth[order] == 1)[last]
-    called = (np.arange(len(truth)) + 1)[last]
+    hits, called = calls_by_limit(truth, scores)
     return float(np.sum(np.diff(np.concatenate(([0], hits))) / anomalous * (hits / called)))
+
+
+def calls_by_limit(truth: Labels, scores: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Anomalous rows among those that are called, and rows that are called, at each limit that makes a difference.
+
+    From the strictest limit to the laxest. Rows with equal scores are called together.
+    """
+    order = np.argsort(-scores, kind="stable")
+    last = np.append(np.diff(scores[order]) != 0.0, True)
+    return np.cumsum(truth[order] == 1)[last], (np.arange(len(truth)) + 1)[last]
 
 
 def _share(part: float, whole: float) -> float:

@@ -6,12 +6,11 @@ from math import isfinite, nan
 
 import numpy as np
 
-from services.anomaly.domain.arrays import Floats, Labels
+from services.anomaly.domain.arrays import Floats, Labels, Times
 from services.anomaly.domain.evaluation import Confusion, auc_pr, auc_roc
 from services.anomaly.domain.evaluation_change_points import ChangePoints, Profile
 from services.anomaly.domain.evaluation_events import EventCount
 from services.anomaly.domain.evaluation_volume import vus_pr
-from services.anomaly.domain.preparation_gaps import Times
 from shared.errors import JSON
 
 

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from services.anomaly.domain.arrays import Floats, Labels
+from services.anomaly.domain.arrays import Floats, Labels, Times
 from services.anomaly.domain.evaluation_verdict import LabelledRows
-from services.anomaly.domain.preparation_gaps import Times
 from services.anomaly.domain.rows import RowsRefused, times_us
 from services.anomaly.domain.training_requests import Table
 from shared.errors import Fault

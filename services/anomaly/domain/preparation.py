@@ -10,17 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from services.anomaly.domain.arrays import Floats, Labels
+from services.anomaly.domain.arrays import Flags, Floats, Labels, Times
 from services.anomaly.domain.preparation_copies import Copy, set_apart
-from services.anomaly.domain.preparation_gaps import (
-    Cadence,
-    Flags,
-    Patience,
-    Times,
-    after_warm_up,
-    hold,
-    run_starts,
-)
+from services.anomaly.domain.preparation_gaps import Cadence, Patience, after_warm_up, hold, run_starts
 from services.anomaly.domain.preparation_off import OffRule
 from services.anomaly.domain.preparation_season import Season
 from services.anomaly.domain.usability import Reason

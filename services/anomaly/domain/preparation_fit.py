@@ -5,14 +5,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from services.anomaly.domain.arrays import Floats
+from services.anomaly.domain.arrays import Floats, Times
 from services.anomaly.domain.blocks import Blocks, TooFewRows
 from services.anomaly.domain.calibration import smoothing_rows
 from services.anomaly.domain.options.network import WindowNetworkOptions
 from services.anomaly.domain.options.preparation import PreparedOptions, SeasonRule
 from services.anomaly.domain.preparation import Preparation, Prepared
 from services.anomaly.domain.preparation_copies import find_copies, set_apart
-from services.anomaly.domain.preparation_gaps import Cadence, Patience, Times, find_cadence
+from services.anomaly.domain.preparation_gaps import Cadence, Patience, find_cadence
 from services.anomaly.domain.preparation_off import OffRule
 from services.anomaly.domain.preparation_season import Season, find_season
 from services.anomaly.domain.preparation_trend import Trend, find_trends

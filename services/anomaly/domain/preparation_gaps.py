@@ -3,13 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from services.anomaly.domain.arrays import Floats, Labels
+from services.anomaly.domain.arrays import Flags, Floats, Labels, Times
 from services.anomaly.domain.usability import Reason
-
-Flags = NDArray[np.bool_]
-Times = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from services.anomaly.domain.arrays import Floats
-from services.anomaly.domain.preparation_gaps import Flags
+from services.anomaly.domain.arrays import Flags, Floats
 from shared.errors import JSON, AppError, Fault, Kind
 
 _FIELDS = ("column", "below", "above", "margin_rows")

@@ -11,8 +11,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from services.anomaly.domain.arrays import Floats
-from services.anomaly.domain.preparation_gaps import Cadence, Times
+from services.anomaly.domain.arrays import Floats, Times
+from services.anomaly.domain.preparation_gaps import Cadence
 from services.anomaly.domain.preparation_trend import explained_share
 
 _HOUR_US = 3_600_000_000

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from services.anomaly.domain.arrays import Floats
-from services.anomaly.domain.preparation_gaps import Times
+from services.anomaly.domain.arrays import Floats, Times
 
 # Share of the variance of later rows about the earlier mean that a line has to explain before it is told.
 _LEAST_GAIN = 0.2

@@ -7,8 +7,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from services.anomaly.domain.arrays import Floats
-from services.anomaly.domain.preparation_gaps import Times
+from services.anomaly.domain.arrays import Floats, Times
 from shared.errors import AppError, Fault, Kind
 
 FAULT_LIMIT = 20

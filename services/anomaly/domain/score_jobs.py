@@ -8,10 +8,10 @@ from typing import Protocol
 
 import numpy as np
 
+from services.anomaly.domain.arrays import Times
 from services.anomaly.domain.catalogue import Catalogue, Ready
 from services.anomaly.domain.csv_table import TableLimits
 from services.anomaly.domain.detection import Detection
-from services.anomaly.domain.preparation_gaps import Times
 from services.anomaly.domain.rows import (
     RowsRefused,
     check_context_order,

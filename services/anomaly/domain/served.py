@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from services.anomaly.domain.arrays import Floats
+from services.anomaly.domain.arrays import Flags, Floats, Times
 from services.anomaly.domain.attention import AttentionMissing, AttentiveModel, attention_of, has_attention
 from services.anomaly.domain.detection import Detection, Scorer
 from services.anomaly.domain.drift_tally import Reference
@@ -13,7 +13,6 @@ from services.anomaly.domain.held_out import HeldOut
 from services.anomaly.domain.images import ImageShape
 from services.anomaly.domain.preparation import Preparation
 from services.anomaly.domain.preparation_copies import share
-from services.anomaly.domain.preparation_gaps import Flags, Times
 from services.anomaly.domain.report import TrainingReport
 from services.anomaly.domain.scores import score
 from services.anomaly.domain.thresholds import Threshold

@@ -56,7 +56,7 @@ class SeverityScale:
 
     @classmethod
     def calibrated(cls, held_out: HeldOut) -> Self:
-        """The scale of a detector, from later normal scores that no part of it was fitted on."""
+        """The scale of a detector, from scores of later normal rows by what was fitted before them."""
         # A score of nearly nothing is the rounding of a plant that stood still.
         counted = np.where(held_out.counted < _NOTHING, 0.0, held_out.counted)
         values, counts = np.unique(counted, return_counts=True)

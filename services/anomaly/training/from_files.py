@@ -15,13 +15,12 @@ import numpy as np
 from services.anomaly.adapters.detector_bundle import read_detector, served_detector, write_detector
 from services.anomaly.adapters.onnx_detector import OnnxResidualModel
 from services.anomaly.adapters.table_files import WHOLE, Reading, read_labelled_files, read_table_file, write_table_file
-from services.anomaly.domain.arrays import Floats
+from services.anomaly.domain.arrays import Floats, Times
 from services.anomaly.domain.csv_table import Selection
 from services.anomaly.domain.detection import Detection
 from services.anomaly.domain.evaluation_trial import Contestant, Evaluation, evaluate
 from services.anomaly.domain.evaluation_verdict import LabelledRows
 from services.anomaly.domain.labelled_table import LabelledTable
-from services.anomaly.domain.preparation_gaps import Times
 from services.anomaly.domain.preparation_off import check_off_column, read_off_rule
 from services.anomaly.domain.rows import RowsRefused, check_columns, times_us
 from services.anomaly.domain.served import ServedDetector

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from services.anomaly.domain.arrays import Floats
+from services.anomaly.domain.arrays import Floats, Times
 from services.anomaly.domain.calibration import calibrate
 from services.anomaly.domain.detection import ResidualModel
 from services.anomaly.domain.drift_tally import fit_reference
@@ -22,7 +22,6 @@ from services.anomaly.domain.options.statistical import IsolationForestOptions, 
 from services.anomaly.domain.preparation import Preparation
 from services.anomaly.domain.preparation_copies import rescaled
 from services.anomaly.domain.preparation_fit import prepare_training, untouched
-from services.anomaly.domain.preparation_gaps import Times
 from services.anomaly.domain.preparation_off import OffRule
 from services.anomaly.domain.residual_graph import ExportedNetwork
 from services.anomaly.domain.runs import Runs

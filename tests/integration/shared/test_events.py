@@ -10,6 +10,7 @@ import pytest
 from redis.asyncio import Redis
 
 from shared import events
+from shared.background import running
 from shared.contracts.alert import Alert, Severity
 from shared.database import DatabaseUnavailable
 from shared.errors import JSON
@@ -55,13 +56,9 @@ async def wait(condition: Callable[[], bool]) -> None:
 @contextlib.asynccontextmanager
 async def consuming(url: str, handle: Handle, *, consumer: str = "one", group: str = "readers"):
     async with async_waiting_client(url, wait_s=BLOCK_S) as redis:
-        task = asyncio.create_task(EventConsumer(redis, "s", group=group, consumer=consumer, handle=handle).run())
-        try:
+        consumer_of_s = EventConsumer(redis, "s", group=group, consumer=consumer, handle=handle)
+        async with running({"events": consumer_of_s.run}):
             yield
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
 
 
 @pytest.fixture
