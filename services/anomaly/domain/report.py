@@ -31,7 +31,7 @@ class LossCurves:
 
 @dataclass(frozen=True, slots=True)
 class HeldOutScores:
-    """Scores of normal rows that no part of the detector was fitted on.
+    """Scores of later normal rows by what was fitted before them; they set the limit.
 
     Parameters
     ----------
