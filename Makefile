@@ -22,8 +22,8 @@ help: ## Explain the targets
 	@echo "FUTAGO_HOME (default var/) and FUTAGO_PORT (default 8080) move what 'make run' starts."
 
 .PHONY: run
-run: $(VENV)/.run ## Install what is needed and start the whole suite; Ctrl-C stops it
-	@exec $(BIN)/futago up
+run: $(VENV)/.run ## Install what is needed and start the whole suite (TLS=1 for HTTPS); Ctrl-C stops it
+	@exec $(BIN)/futago up $(if $(filter 1 yes true,$(TLS)),--tls)
 
 .PHONY: demo
 demo: $(VENV)/.run ## Do the main job through a running suite (ARGS='--data DIR' for real data)
@@ -34,14 +34,15 @@ setup: $(VENV)/.dev ## Install everything a contributor needs into .venv
 
 .PHONY: test
 test: check ## Format, lint, types, import rules and every test suite
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 .PHONY: check
-check: $(VENV)/.dev ## Format, lint, strict types, import rules: everything that runs no test
+check: $(VENV)/.dev ## Format, lint, strict types, import rules, security lint: everything that runs no test
 	@$(BIN)/ruff format --quiet --check $(wildcard $(SOURCES))
 	@$(BIN)/ruff check --quiet $(wildcard $(SOURCES))
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/bandit --quiet --configfile pyproject.toml --recursive services shared futago
 
 .PHONY: format
 format: $(VENV)/.dev ## Format the code and mend what the linter can mend
@@ -74,6 +75,29 @@ bench-peers: $(VENV)/.dev ## Twin and planner beside MLServer, BentoML, Timefold
 	done
 	@FUTAGO_PEERS=$(PEERS) $(BIN)/python -m benchmarks twin_peers planner_peers
 
+# The advisories that are accepted, each with its reason in docs/security/dependency-audit.md.
+ACCEPTED_ADVISORIES := GHSA-wj6h-64fc-37mp
+
+.PHONY: audit
+audit: $(VENV)/.dev ## Ask the advisory database about every pinned version; needs https://pypi.org
+	@$(BIN)/pip-audit --strict --no-deps --disable-pip --progress-spinner off \
+	  --requirement constraints.txt $(ACCEPTED_ADVISORIES:%=--ignore-vuln %) || { \
+	  echo "The audit is not clean: a weakness is named above, or something could not be asked about."; \
+	  echo "It needs a connection to https://pypi.org; what it could not ask about counts as unsafe."; exit 1; }
+
+# A runtime extra, such as gateway; embedded is all of them.
+EXTRA ?= embedded
+SBOM := dist/sbom-$(EXTRA).cdx.json
+.PHONY: sbom
+sbom: $(VENV)/.dev ## Bill of materials (CycloneDX) of a runtime extra (EXTRA=gateway), in an environment of its own
+	@rm -rf $(VENV)-sbom && $(PYTHON) -m venv --without-pip $(VENV)-sbom && mkdir -p dist
+	@$(BIN)/python -m pip --python $(VENV)-sbom/bin/python install --quiet --constraint constraints.txt \
+	  $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) '.[$(EXTRA)]'
+	@$(BIN)/cyclonedx-py environment $(VENV)-sbom --pyproject pyproject.toml --mc-type application \
+	  --output-reproducible --output-format JSON --output-file $(SBOM)
+	@rm -rf $(VENV)-sbom build
+	@echo "$(SBOM)"
+
 # image name : extra : module
 IMAGES := gateway:gateway:services.gateway.app twin:twin:services.twin.app anomaly:anomaly:services.anomaly.app \
     anomaly-worker:training:services.anomaly.worker planner:planner:services.planner.app \
@@ -99,7 +123,7 @@ constraints: ## Pin the newest versions of every dependency anew (then run the t
 
 .PHONY: clean
 clean: ## Remove the environment and every cache; leaves FUTAGO_HOME alone
-	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
+	@rm -rf $(VENV) $(VENV)-sbom dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:

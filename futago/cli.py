@@ -10,8 +10,21 @@ from typing import Annotated
 
 import typer
 
-from futago.commands import evaluate, models, package, plan, train_detector, trust, twin
-from futago.commands.options import DEFAULT_HOME, HomeOption
+from futago.commands import (
+    admin,
+    api_key,
+    audit,
+    evaluate,
+    keys,
+    models,
+    package,
+    plan,
+    secrets,
+    train_detector,
+    trust,
+    twin,
+)
+from futago.commands.options import DEFAULT_HOME, HomeOption, asker
 from futago.demo.errors import DemoError
 from futago.errors import FutagoError
 from futago.launcher.errors import LaunchError
@@ -28,11 +41,19 @@ HostOption = Annotated[str, typer.Option("--host", envvar="FUTAGO_HOST", help="A
 PortOption = Annotated[
     int, typer.Option("--port", envvar="FUTAGO_PORT", min=1, max=65535, help="Port the gateway listens on.")
 ]
+TlsOption = Annotated[
+    bool, typer.Option("--tls", envvar="FUTAGO_TLS", help="Speak TLS, with a certificate made for this machine.")
+]
 
+app.add_typer(admin.app, name="admin")
+app.add_typer(api_key.app, name="api-key")
+app.add_typer(audit.app, name="audit")
 app.add_typer(evaluate.app)
+app.add_typer(keys.app, name="keys")
 app.add_typer(models.app)
 app.add_typer(package.app)
 app.add_typer(plan.app)
+app.add_typer(secrets.app)
 app.add_typer(train_detector.app)
 app.add_typer(trust.app, name="trust")
 app.add_typer(twin.app)
@@ -55,7 +76,12 @@ def _where(fault: Fault) -> str:
 
 
 @app.command()
-def up(home: HomeOption = DEFAULT_HOME, host: HostOption = "127.0.0.1", port: PortOption = 8080) -> None:
+def up(
+    home: HomeOption = DEFAULT_HOME,
+    host: HostOption = "127.0.0.1",
+    port: PortOption = 8080,
+    tls: TlsOption = False,  # noqa: FBT002 (an option)
+) -> None:
     """Start the whole suite on this machine and keep it running until Ctrl-C."""
     from futago.launcher import settings  # noqa: PLC0415 (each command loads what it needs, and no more)
     from futago.launcher.console import Console  # noqa: PLC0415
@@ -65,10 +91,10 @@ def up(home: HomeOption = DEFAULT_HOME, host: HostOption = "127.0.0.1", port: Po
 
     place = Home(home.absolute())
     place.make_folders()
-    with place.locked(gateway_url(host, port)):
+    with place.locked(gateway_url(host, port, tls=tls)):
         require_free(host, port)
         outer, console = settings.outer_environment(), Console(sys.stdout)
-        asyncio.run(Up(place, host, port, outer=outer, console=console).run())
+        asyncio.run(Up(place, host, port, outer=outer, console=console, tls=tls).run())
 
 
 @app.command()
@@ -99,9 +125,25 @@ def down(
 
 @app.command()
 def migrate(
-    database_url: Annotated[str, typer.Option("--database-url", envvar="FUTAGO_DATABASE_URL", show_default=False)],
+    database_url: Annotated[
+        str | None, typer.Option("--database-url", envvar="FUTAGO_DATABASE_URL", show_default=False)
+    ] = None,
+    database_url_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--database-url-file",
+            envvar="FUTAGO_DATABASE_URL_FILE",
+            exists=True,
+            dir_okay=False,
+            help="A file that holds it instead, as container platforms hand secrets out.",
+        ),
+    ] = None,
 ) -> None:
     """Bring the tables of a database to their newest shape; `futago up` does it by itself."""
+    if database_url_file is not None and database_url is None:
+        database_url = database_url_file.read_text(encoding="utf-8").strip()
+    elif database_url is None or database_url_file is not None:
+        raise typer.BadParameter("give --database-url or --database-url-file, one of them")
     from futago.migrations import migrate_all  # noqa: PLC0415
 
     typer.echo(f"Migrated: {', '.join(migrate_all(database_url))}.")
@@ -124,5 +166,5 @@ def demo(
 
     place = Home(home.absolute())
     settings.sign_with(place.root)
-    with Client(url, credentials=place.credentials) as client:
+    with Client(url, credentials=place.credentials, ask_code=asker()) as client:
         typer.echo(run(client, load_cases(data), solve_s=solve_s, say=typer.echo))

@@ -1,5 +1,6 @@
 """The suite from Python: log in, predict, detect, plan."""
 
+import ssl
 import time
 from collections.abc import Callable
 from ipaddress import ip_address
@@ -10,11 +11,14 @@ from typing import Self
 import httpx
 
 from futago.anomaly_calls import AnomalyCalls
+from futago.audit_calls import AuditCalls
 from futago.connection import PAGE_LIMIT, Connection, path_part
 from futago.credentials import Credentials
 from futago.errors import InvalidInput
+from futago.event_calls import EventCalls
 from futago.experiment_calls import ExperimentCalls
 from futago.job import Job
+from futago.key_calls import KeyCalls
 from futago.planner_calls import PlannerCalls
 from futago.twin_calls import TwinCalls
 from futago.waiting import wait_for_result
@@ -22,7 +26,7 @@ from futago.wire import JsonObject
 from shared.clock import SystemClock
 
 
-class Client(TwinCalls, ExperimentCalls, AnomalyCalls, PlannerCalls):
+class Client(TwinCalls, ExperimentCalls, AnomalyCalls, PlannerCalls, AuditCalls, KeyCalls, EventCalls):
     """One caller's view of the suite, through its gateway.
 
     Nothing is sent before the first call; tokens are fetched and renewed as needed. Calls that do no harm when they
@@ -39,6 +43,11 @@ class Client(TwinCalls, ExperimentCalls, AnomalyCalls, PlannerCalls):
     credentials
         the file that `futago up` wrote (`var/credentials.json`). With both a password and a key in it, the password
         is used, because a key may be allowed less.
+    ca_file
+        The authority (PEM) that the gateway's certificate comes from, where it is not one this machine trusts; left
+        out, it stands in the credentials. A certificate is always checked.
+    ask_code
+        Called for a code of the second factor whenever a login needs one.
     timeout_s
         Longest time without a sign of life in one request [s].
     attempts
@@ -49,7 +58,7 @@ class Client(TwinCalls, ExperimentCalls, AnomalyCalls, PlannerCalls):
     Raises
     ------
     InvalidInput
-        If no address is given, or it is not one of HTTP.
+        If no address is given, or it is not one of HTTP, or the authority's file cannot be used.
     CredentialsMissing
         If the credentials file cannot be used.
 
@@ -69,6 +78,8 @@ class Client(TwinCalls, ExperimentCalls, AnomalyCalls, PlannerCalls):
         *,
         api_key: str | None = None,
         credentials: Path | str | None = None,
+        ca_file: Path | str | None = None,
+        ask_code: Callable[[], str] | None = None,
         timeout_s: float = 30.0,
         attempts: int = 4,
         transport: httpx.BaseTransport | None = None,
@@ -80,13 +91,14 @@ class Client(TwinCalls, ExperimentCalls, AnomalyCalls, PlannerCalls):
             base_url=caller.url,
             timeout=timeout_s,
             transport=transport,
+            verify=_checked_against(ca_file or caller.ca_file) if caller.url.startswith("https:") else True,
             headers={"Accept": "application/json"},
             # A proxy cannot reach this machine's loopback address, and a password has no business there.
             trust_env=not _is_loopback(caller.url),
         )
         self._clock = SystemClock()
         self._sleep = sleep
-        self._api = Connection(self._http, caller, attempts=attempts, clock=self._clock, sleep=sleep)
+        self._api = Connection(self._http, caller, attempts=attempts, clock=self._clock, sleep=sleep, ask_code=ask_code)
 
     def __enter__(self) -> Self:
         return self
@@ -100,9 +112,22 @@ class Client(TwinCalls, ExperimentCalls, AnomalyCalls, PlannerCalls):
         """Close the connections; the tokens end by themselves, or at once with `logout`."""
         self._http.close()
 
-    def login(self) -> None:
-        """Check the user name and password now instead of at the first call."""
-        self._api.login()
+    def login(self, code: str | None = None) -> None:
+        """Log in now instead of at the first call.
+
+        Parameters
+        ----------
+        code
+            From the authenticator app, or a recovery code, where the user has a second factor.
+
+        Raises
+        ------
+        SecondFactorRequired
+            If a code is needed, none is given, and there is no `ask_code`.
+        AuthenticationError
+            If user name, password or code is wrong.
+        """
+        self._api.login(code)
 
     def logout(self) -> None:
         """Make the suite forget this caller's tokens."""
@@ -170,13 +195,24 @@ def _caller(
     address = (url or (known.url if known else "")).rstrip("/")
     if not address.startswith(("http://", "https://")):
         raise InvalidInput(f"the address of the gateway has to begin with http:// or https://, not {address!r}")
+    ca_file = known.ca_file if known is not None else None
     if api_key is not None:
-        return Credentials(address, api_key=api_key)
+        return Credentials(address, api_key=api_key, ca_file=ca_file)
     if username is not None:
-        return Credentials(address, username, password)
+        return Credentials(address, username, password, ca_file=ca_file)
     if known is not None and known.username and known.password:
-        return Credentials(address, known.username, known.password)
-    return Credentials(address, api_key=known.api_key if known else None)
+        return Credentials(address, known.username, known.password, ca_file=ca_file)
+    return Credentials(address, api_key=known.api_key if known else None, ca_file=ca_file)
+
+
+def _checked_against(ca_file: Path | str | None) -> ssl.SSLContext:
+    if ca_file is None:
+        # Authorities of one's own may also stand in the file that SSL_CERT_FILE names, as for every OpenSSL program.
+        return httpx.create_ssl_context()
+    try:
+        return ssl.create_default_context(cafile=str(ca_file))
+    except OSError as error:
+        raise InvalidInput(f"{ca_file} holds no certificate of an authority: {error.strerror or error}") from error
 
 
 def _is_loopback(url: str) -> bool:

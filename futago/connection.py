@@ -5,7 +5,8 @@ idempotency key makes the second one the same job.
 """
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TypeAlias
 from urllib.parse import quote
@@ -13,13 +14,14 @@ from urllib.parse import quote
 import httpx
 
 from futago.credentials import Credentials
-from futago.errors import AuthenticationError, ConnectionFailed, RateLimited, Unavailable
+from futago.errors import AuthenticationError, ConnectionFailed, RateLimited, SecondFactorRequired, Unavailable
 from futago.problems import error_of
 from futago.wire import JsonObject, decode_object, encode
 from shared.clock import Clock
 
 LONGEST_WAIT_S = 30.0
 """Asked to wait longer than this, a call gives up and says so: nobody expects a function to sleep for minutes."""
+_LOGIN = "/api/v1/auth/login"
 FIRST_WAIT_S = 0.25
 PAGE_LIMIT = 200
 """The longest page of a list that the suite gives."""
@@ -45,6 +47,8 @@ class Connection:
         How often a harmless call is sent at most.
     sleep
         What to wait with, in seconds.
+    ask_code
+        Gives a code of the second factor when a login needs one.
     """
 
     def __init__(
@@ -55,12 +59,14 @@ class Connection:
         attempts: int,
         clock: Clock,
         sleep: Callable[[float], None],
+        ask_code: Callable[[], str] | None = None,
     ) -> None:
         self._http = http
         self._credentials = credentials
         self._attempts = attempts
         self._clock = clock
         self._sleep = sleep
+        self._ask_code = ask_code
         self._tokens: _Tokens | None = None
         self._renewing = threading.Lock()
 
@@ -80,17 +86,21 @@ class Connection:
         """Replace something; sent twice, it is the same."""
         return self._object(self.call("PUT", path, body=body))
 
+    def change(self, path: str, body: object) -> JsonObject:
+        """Change parts of something; sent once, as somebody else may change it next."""
+        return self._object(self.call("PATCH", path, body=body, repeatable=False))
+
     def delete(self, path: str) -> None:
         """Take something away; a second try would find it gone."""
         self.call("DELETE", path, repeatable=False)
 
-    def items(self, path: str, limit: int | None = None) -> list[JsonObject]:
+    def items(self, path: str, limit: int | None = None, params: Parameters | None = None) -> list[JsonObject]:
         """A list, page by page, to its end or up to `limit` items."""
         found: list[JsonObject] = []
         cursor: str | None = None
         while limit is None or len(found) < limit:
             page = PAGE_LIMIT if limit is None else min(PAGE_LIMIT, limit - len(found))
-            answer = self.get(path, {"limit": page, "cursor": cursor})
+            answer = self.get(path, {**(params or {}), "limit": page, "cursor": cursor})
             found += answer.get("items", [])
             cursor = answer.get("next_cursor")
             if cursor is None:
@@ -140,18 +150,66 @@ class Connection:
             response = self._patiently(request, repeatable=repeatable)
         return self._checked(response)
 
-    def login(self) -> None:
+    def lines(
+        self, path: str, params: Parameters | None = None, headers: Mapping[str, str] | None = None
+    ) -> Iterator[str]:
+        """The lines of a long answer, as they come.
+
+        Raises
+        ------
+        FutagoError
+            As `call`; `ConnectionFailed` also where the answer breaks off before its end.
+        """
+        shown = {name: value for name, value in (params or {}).items() if value is not None}
+
+        def begin() -> httpx.Response:
+            sent = {**(headers or {}), **self._identity()}
+            return self._http.send(self._http.build_request("GET", path, params=shown, headers=sent), stream=True)
+
+        try:
+            response = begin()
+            if response.status_code == 401 and self._tokens is not None:
+                response.close()
+                self._replace(response.request.headers.get("Authorization", ""))
+                response = begin()
+            with closing(response):
+                if not response.is_success:
+                    response.read()
+                yield from self._checked(response).iter_lines()
+        except httpx.HTTPError as error:
+            raise ConnectionFailed(f"{self._credentials.url} broke off: {_reason(error)}") from error
+
+    def pause(self, seconds: float) -> None:
+        """Wait before the next try."""
+        self._sleep(seconds)
+
+    def login(self, code: str | None = None) -> None:
         """Exchange user name and password for tokens; later ones are fetched without being asked.
 
         Raises
         ------
         AuthenticationError
             If they are wrong, or there are none.
+        SecondFactorRequired
+            If a code is needed as well and there is nobody to ask for it.
         """
         username, password = self._credentials.username, self._credentials.password
         if not username or not password:
             raise AuthenticationError("give a user name and a password, an API key, or a credentials file")
-        self._tokens = self._fetch_tokens("/api/v1/auth/login", {"username": username, "password": password})
+        known = {"username": username, "password": password}
+        if code is not None:
+            self._tokens = self._login_with(known, code)
+            return
+        try:
+            self._tokens = self._fetch_tokens(_LOGIN, known)
+        except SecondFactorRequired:
+            if self._ask_code is None:
+                raise
+            self._tokens = self._login_with(known, self._ask_code())
+
+    def _login_with(self, known: Mapping[str, str], code: str) -> _Tokens:
+        # A code is good for one use: sent again after a lost answer, it would be refused.
+        return self._fetch_tokens(_LOGIN, {**known, "code": code}, repeatable=False)
 
     def logout(self) -> None:
         """Make the server forget the tokens; without any, do nothing."""

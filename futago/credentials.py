@@ -19,12 +19,15 @@ class Credentials:
     ----------
     url
         Address of the gateway, such as `http://127.0.0.1:8080`.
+    ca_file
+        The authority (PEM) its certificate comes from, where that is not one the machine trusts.
     """
 
     url: str
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     api_key: str | None = field(default=None, repr=False)
+    ca_file: Path | None = None
 
     @classmethod
     def read(cls, path: Path) -> "Credentials":
@@ -48,4 +51,5 @@ class Credentials:
         known = {name: content.get(name) for name in ("username", "password", "api_key")}
         if not known["api_key"] and not (known["username"] and known["password"]):
             raise CredentialsMissing(f"{path} has neither an API key nor a user name with a password")
-        return cls(content["url"], **known)
+        ca_file = content.get("ca_file")
+        return cls(content["url"], **known, ca_file=Path(ca_file) if isinstance(ca_file, str) else None)

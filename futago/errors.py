@@ -65,6 +65,10 @@ class AuthenticationError(FutagoError):
     """The user name, password, API key or token was not accepted."""
 
 
+class SecondFactorRequired(AuthenticationError):
+    """The password was right, and this user's logins also need a code."""
+
+
 class NotAllowed(FutagoError):
     """The caller is known but may not do this."""
 

@@ -15,6 +15,7 @@ from futago.errors import (
     NotAllowed,
     NotFound,
     RateLimited,
+    SecondFactorRequired,
     TooLarge,
     Unavailable,
     UnexpectedAnswer,
@@ -28,6 +29,7 @@ _PLAIN: Mapping[int, type[FutagoError]] = {
     409: Conflict,
     413: TooLarge,
 }
+_NEEDS_CODE = "auth.second_factor_required"
 _TRY_LATER: Mapping[int, type[RateLimited] | type[Unavailable]] = {
     429: RateLimited,
     502: Unavailable,
@@ -54,6 +56,8 @@ def error_of(response: httpx.Response, *, now: datetime) -> FutagoError:
     if later := _TRY_LATER.get(status):
         wait_s = retry_after_s(response, now=now)
         return later(message, retry_after_s=wait_s, status=status, code=code, request_id=request_id)
+    if code == _NEEDS_CODE:
+        return SecondFactorRequired(message, status=status, code=code, request_id=request_id)
     if plain := _PLAIN.get(status):
         return plain(message, status=status, code=code, request_id=request_id)
     if 400 <= status < 500:

@@ -30,6 +30,8 @@ class Permission(StrEnum):
     READ_AUDIT = "read_audit"
 
 
+EXTERNAL = "external"
+
 _VIEWER = frozenset({Permission.READ})
 _OPERATOR = _VIEWER | {Permission.PREDICT, Permission.SCORE, Permission.ACKNOWLEDGE}
 _ENGINEER = _OPERATOR | {Permission.PUBLISH, Permission.TRAIN, Permission.PLAN, Permission.SET_THRESHOLD}
@@ -40,6 +42,7 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     Role.ENGINEER: _ENGINEER,
     Role.ADMIN: frozenset(Permission),
 }
+_SEE_ALL_WORK = frozenset({Role.ENGINEER, Role.ADMIN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,7 @@ class Principal:
     assets
         Asset subtrees the caller is limited to (`acme.osaka` covers `acme.osaka.reactor`); empty means all.
     method
-        How the caller proved who it is: `password` or `api_key`.
+        How the caller proved who it is: `password`, `api_key`, or `EXTERNAL` for one an identity provider vouches for.
     """
 
     subject: str
@@ -67,6 +70,14 @@ class Principal:
     def may(self, permission: Permission) -> bool:
         """Whether the caller holds this permission."""
         return permission in self.permissions
+
+    def may_see_work_of(self, owner: str | None) -> bool:
+        """Whether a job, or what came of it, is this caller's to know of.
+
+        It is its owner's, and everybody's for engineers and administrators. One who is limited to some assets has its
+        own only: while a job runs, nothing tells which assets it is about.
+        """
+        return self.subject == owner or (self.role in _SEE_ALL_WORK and not self.assets)
 
     def may_reach(self, asset: str | None) -> bool:
         """Whether an asset lies in one of the caller's subtrees.

@@ -1,5 +1,7 @@
 """Options that several commands share."""
 
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -36,4 +38,14 @@ def connect(home: Path, url: str | None, api_key: str | None) -> Client:
     credentials = Home(home.absolute()).credentials
     if api_key is not None and url is not None:
         return Client(url, api_key=api_key)
-    return Client(url, api_key=api_key, credentials=credentials)
+    return Client(url, api_key=api_key, credentials=credentials, ask_code=asker())
+
+
+def asker() -> Callable[[], str] | None:
+    """Asks whoever sits at the terminal for a code of the second factor; `None` where nobody does."""
+    return _ask_code if sys.stdin.isatty() else None
+
+
+def _ask_code() -> str:
+    # On stderr: what the command prints may be read by a program.
+    return str(typer.prompt("Code of the second factor", err=True))

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 
 from futago.credentials import Credentials
 from futago.launcher.home import write_private
@@ -34,12 +35,24 @@ async def make_first_admin(spawner: Spawner, layout: Layout) -> None:
     """
     path = layout.home.credentials
     if path.exists():
-        if Credentials.read(path).url != layout.url:
-            known = json.loads(path.read_text(encoding="utf-8"))
-            write_private(path, json.dumps(known | {"url": layout.url}, indent=2).encode() + b"\n")
+        _say_where(path, layout)
         return
     command = _python("services.gateway.bootstrap", "--credentials", str(path), "--url", layout.url)
     await spawner.run("bootstrap", "Creating the first user", command, layout.gateway_environment())
+    if path.exists():
+        _say_where(path, layout)
+
+
+def _say_where(path: Path, layout: Layout) -> None:
+    known = Credentials.read(path)
+    authority = layout.tls.authority if layout.tls is not None else None
+    if known.url == layout.url and known.ca_file == authority:
+        return
+    content = json.loads(path.read_text(encoding="utf-8")) | {"url": layout.url}
+    content.pop("ca_file", None)
+    if authority is not None:
+        content["ca_file"] = str(authority)
+    write_private(path, json.dumps(content, indent=2).encode() + b"\n")
 
 
 async def publish_demo_models(spawner: Spawner, layout: Layout) -> None:
@@ -64,15 +77,24 @@ def welcome(layout: Layout) -> str:
     if not credentials.exists():
         return f"{ready}\nIts users were made before; there is no {credentials.name} any more.\n\n{stop}\n"
     read_key = f"""python3 -c 'import json; print(json.load(open("{credentials}"))["api_key"])'"""
-    return f"""{ready}
+    curl = "curl -s"
+    trust = ""
+    if layout.tls is not None:
+        authority = layout.tls.authority
+        curl = f"curl -s --cacert {authority}"
+        trust = (
+            f"\nIts certificate comes from an authority of its own, {authority}: import that file as a certificate\n"
+            "authority where a browser or a program of yours is to trust it; clients of this suite find it themselves."
+        )
+    return f"""{ready}{trust}
 User {Credentials.read(credentials).username!r}; password and API key are in {credentials}
 
 Try:
   KEY=$({read_key})
-  curl -s -H "X-API-Key: $KEY" -H 'Content-Type: application/json' \\
+  {curl} -H "X-API-Key: $KEY" -H 'Content-Type: application/json' \\
        -d '{{"temp": 360, "pressure": 6.0, "flow": 100}}' '{url}/api/v1/twin/predict?model=yield'
-  curl -s -H "X-API-Key: $KEY" {url}/api/v1/twin/models
-  curl -s -H "X-API-Key: $KEY" {url}/api/v1/anomaly/detectors
+  {curl} -H "X-API-Key: $KEY" {url}/api/v1/twin/models
+  {curl} -H "X-API-Key: $KEY" {url}/api/v1/anomaly/detectors
 
 {stop}
 """

@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 from futago.client import Client
+from futago.credentials import Credentials
 from futago.demo.simulated_cases import reactor_yield
 from futago.demo.twin_part import train_and_publish
 from futago.launcher.home import Home
@@ -43,7 +44,9 @@ def train_plant_detector(client: Client) -> None:
 
 def main() -> None:
     """Publish both through the gateway, as any user would."""
-    with Client(credentials=Home(Path(sys.argv[1])).credentials) as client:
+    credentials = Home(Path(sys.argv[1])).credentials
+    # By the key: where administrators need a second factor, the password alone opens nothing yet.
+    with Client(credentials=credentials, api_key=Credentials.read(credentials).api_key) as client:
         publish_yield_model(client)
         train_plant_detector(client)
 

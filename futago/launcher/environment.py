@@ -14,7 +14,7 @@ _SYSTEM = frozenset(
 # A user may set any setting of any process: `TWIN_BATCH_LIMIT_ROWS=500 make run`.
 _SETTINGS = ("FUTAGO_", "GATEWAY_", "TWIN_", "ANOMALY_", "PLANNER_", "LC_")
 # These speak to the launcher; as settings of a process they would mean something else.
-_LAUNCHER = frozenset({"FUTAGO_HOME", "FUTAGO_HOST", "FUTAGO_PORT"})
+_LAUNCHER = frozenset({"FUTAGO_HOME", "FUTAGO_HOST", "FUTAGO_PORT", "FUTAGO_TLS"})
 # An embedded suite has no balancer that has to hear of its end first.
 _DRAIN_S = "0.2"
 

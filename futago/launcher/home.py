@@ -28,6 +28,11 @@ class Home:
         return self.root / "keys"
 
     @property
+    def tls(self) -> Path:
+        """The certificate of this machine, and the authority it comes from."""
+        return self.root / "tls"
+
+    @property
     def trust(self) -> Path:
         """Public keys whose bundles are accepted."""
         return self.root / "trust"

@@ -31,10 +31,19 @@ def require_free(host: str, port: int) -> None:
     raise PortUnusable(host, port, os.strerror(problem).lower())
 
 
-def gateway_url(host: str, port: int) -> str:
+def gateway_url(host: str, port: int, *, tls: bool = False) -> str:
     """Where a user of this machine finds a server that listens on this address."""
-    reachable = LOOPBACK if _listens_everywhere(host) else host
-    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
+    reachable = reachable_host(host)
+    if tls and reachable == LOOPBACK:
+        # The name that people know a certificate of their own machine by.
+        reachable = "localhost"
+    scheme = "https" if tls else "http"
+    return f"{scheme}://[{reachable}]:{port}" if ":" in reachable else f"{scheme}://{reachable}:{port}"
+
+
+def reachable_host(host: str) -> str:
+    """Under which name a server that listens on this address is found from its own machine."""
+    return LOOPBACK if _listens_everywhere(host) else host
 
 
 def free_ports(count: int) -> tuple[int, ...]:

@@ -1,10 +1,12 @@
 """Which processes make up the suite, and what each is told."""
 
+import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from futago.launcher import environment
+from futago.launcher.certificate import TlsFiles
 from futago.launcher.home import Home
 from futago.launcher.keys import KeyFiles
 from futago.launcher.ports import LOOPBACK, gateway_url
@@ -32,6 +34,8 @@ class Layout:
         The environment of the user who started the suite.
     ports
         `PORTS_NEEDED` free ports on the loopback address.
+    tls
+        What the gateway speaks TLS with; none for plain HTTP.
     """
 
     home: Home
@@ -41,11 +45,12 @@ class Layout:
     ports: tuple[int, ...]
     outer: Mapping[str, str]
     valkey: Valkey
+    tls: TlsFiles | None = None
 
     @property
     def url(self) -> str:
         """Where users find the suite."""
-        return gateway_url(self.host, self.port)
+        return gateway_url(self.host, self.port, tls=self.tls is not None)
 
     @property
     def service_ports(self) -> dict[str, int]:
@@ -69,10 +74,24 @@ class Layout:
         return {
             **self.common(),
             **upstreams,
+            **self._tls_environment(),
             "GATEWAY_HOST": self.host,
             "GATEWAY_PORT": str(self.port),
             "GATEWAY_ACCESS_KEY_FILE": str(self.keys.access),
+            "GATEWAY_ACCESS_VERIFY_FILES": json.dumps([str(self.keys.access_public)]),
             "GATEWAY_IDENTITY_PRIVATE_KEY_FILE": str(self.keys.identity),
+            "GATEWAY_AUDIT_KEY_FILE": str(self.keys.audit),
+            "GATEWAY_SECOND_FACTOR_KEY_FILE": str(self.keys.second_factor),
+        }
+
+    def _tls_environment(self) -> dict[str, str]:
+        if self.tls is None:
+            return {}
+        return {
+            "GATEWAY_TLS_CERT_FILE": str(self.tls.certificate),
+            "GATEWAY_TLS_KEY_FILE": str(self.tls.key),
+            # A browser would from then on refuse plain HTTP on every other port of this machine too.
+            "GATEWAY_HSTS_MAX_AGE_S": "0",
         }
 
 
@@ -103,7 +122,7 @@ def _gateway(layout: Layout) -> ProcessSpec:
         _module("services.gateway.app"),
         layout.gateway_environment(),
         StopStage.DOOR,
-        http_probe(layout.port, "/readyz", layout.host),
+        http_probe(layout.port, "/readyz", layout.host, layout.tls.authority if layout.tls else None),
         layout.port,
     )
 

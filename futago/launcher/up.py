@@ -9,6 +9,7 @@ from pathlib import Path
 
 from futago.launcher import bootstrap, processes
 from futago.launcher.backoff import Backoff
+from futago.launcher.certificate import make_certificate, names_of_machine
 from futago.launcher.console import Console
 from futago.launcher.errors import StepFailed
 from futago.launcher.home import Home
@@ -34,6 +35,8 @@ class Up:
         Already locked for this process.
     outer
         The environment of the user.
+    tls
+        Speak TLS, with a certificate made for this machine.
     checkout
         Folder in which `python -m services.…` finds its modules.
     """
@@ -47,6 +50,7 @@ class Up:
         outer: Mapping[str, str],
         console: Console,
         checkout: Path = CHECKOUT,
+        tls: bool = False,
     ) -> None:
         self._home = home
         self._console = console
@@ -56,7 +60,14 @@ class Up:
         # One more than needed: the public port is free now too, and may be among them.
         ports = tuple(free for free in free_ports(processes.PORTS_NEEDED + 1) if free != port)[: processes.PORTS_NEEDED]
         self._layout = processes.Layout(
-            home, make_keys(home), host, port, ports, outer, Valkey(home.valkey, port=ports[0])
+            home,
+            make_keys(home),
+            host,
+            port,
+            ports,
+            outer,
+            Valkey(home.valkey, port=ports[0]),
+            make_certificate(home, names_of_machine(host)) if tls else None,
         )
 
     async def run(self) -> None:

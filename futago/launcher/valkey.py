@@ -6,6 +6,7 @@ import secrets
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 from futago.launcher.errors import ServerMissing
 from futago.launcher.home import write_private
@@ -13,6 +14,7 @@ from futago.launcher.ports import LOOPBACK
 
 FALLBACKS = ("valkey-server", "redis-server")
 ANSWER_TIMEOUT_S = 1.0
+_CONFIGURATION = "valkey.conf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,16 @@ class Valkey:
         """Where the processes of the suite find it, password included."""
         return f"redis://:{self.password}@{LOOPBACK}:{self.port}/0"
 
+    @classmethod
+    def configured(cls, folder: Path) -> Self | None:
+        """The server that was last configured in a folder, if any ever was."""
+        try:
+            text = (folder / _CONFIGURATION).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+        settings = dict(line.split(" ", 1) for line in text.splitlines())
+        return cls(folder, int(settings["port"]), settings["requirepass"])
+
     def command(self) -> tuple[str, ...]:
         """Write the configuration and say what to run; the password stands in the file, never among the arguments.
 
@@ -36,7 +48,7 @@ class Valkey:
         ServerMissing
             If this machine has no server to run.
         """
-        configuration = self.folder / "valkey.conf"
+        configuration = self.folder / _CONFIGURATION
         write_private(configuration, self._configuration().encode())
         return (str(server_binary()), str(configuration))
 

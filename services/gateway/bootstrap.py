@@ -72,12 +72,10 @@ async def store_first_admin(
     """
     engine = open_engine(database_url)
     try:
-        users = SqlUsers(engine)
-        if not await users.is_empty():
-            return False
-        keep()
         now = clock.now()
-        await users.add(_administrator(admin.username, PasslibHasher().hash_now(admin.password), now))
+        first = _administrator(admin.username, PasslibHasher().hash_now(admin.password), now)
+        if not await SqlUsers(engine).add_first(first, keep):
+            return False
         await SqlKeys(engine).add(_key(admin.api_key, admin.username, now))
         event = Event(
             at=now,

@@ -1,46 +1,59 @@
-"""Accesses to data, written to the audit chain in batches, off the path of the requests."""
+"""Accesses to data, taken at once and handed on in batches, off the path of the requests."""
 
 import asyncio
+import uuid
 from collections import deque
-from collections.abc import Callable, Sequence
-from itertools import islice
+from collections.abc import Awaitable, Callable
+from datetime import datetime
 
-from anyio import to_thread
 from prometheus_client import CollectorRegistry, Counter
 
 from services.gateway.domain.audit import Event
+from services.gateway.domain.audit_batches import Batch, gap
+from services.gateway.domain.audit_repeats import Repeats
+from shared.clock import Clock
 from shared.errors import AppError
 from shared.log import get_logger
 
 log = get_logger(__name__)
 
+# What a process that is killed can lose.
 _GATHER_S = 0.05
 _RETRY_S = 1.0
-_BATCH = 1000
+_LOOK_S = 5.0
+_BATCH = 500
 _CAPACITY = 50_000
 
 
 class AuditQueue:
-    """Takes events at once and writes them within a tenth of a second.
+    """Takes events at once and hands them on within a tenth of a second.
 
-    The queue is bounded: while the database is away for so long that it fills up, the newest accesses are counted
-    instead of kept, because a plant that cannot be predicted is worse off than one whose trail has a known gap.
+    The queue is bounded: while nobody takes its batches for so long that it fills up, the newest accesses are counted
+    instead of kept, because a plant that cannot be predicted is worse off than one whose trail has a known gap. The
+    gap becomes an entry of the trail, in its place, as soon as there is room again.
 
     Parameters
     ----------
-    append
-        Writes events to the chain; called in a thread.
+    deliver
+        Puts a batch where the death of this process does not matter. A batch that it could not deliver comes again
+        under the same name.
     """
 
     def __init__(
         self,
-        append: Callable[[Sequence[Event]], None],
+        deliver: Callable[[Batch], Awaitable[None]],
+        clock: Clock,
         registry: CollectorRegistry,
         *,
         capacity: int = _CAPACITY,
     ) -> None:
-        self._append = append
+        self._deliver = deliver
+        self._clock = clock
         self._waiting: deque[Event] = deque()
+        self._batch: Batch | None = None
+        self._repeats = Repeats()
+        # How many were lost, the first and the last moment of it.
+        self._gap: tuple[int, datetime, datetime] | None = None
         self._capacity = capacity
         self._closing = False
         self._stirred = asyncio.Event()
@@ -50,49 +63,76 @@ class AuditQueue:
 
     def put(self, event: Event) -> None:
         """Take an event; never waits."""
-        if len(self._waiting) >= self._capacity:
-            self._dropped.inc()
+        if self._repeats.swallow(event):
             return
+        if len(self._waiting) >= self._capacity:
+            self._lose(event)
+            return
+        self._tell_gap()
         self._waiting.append(event)
         self._stirred.set()
 
     async def run(self) -> None:
-        """Write until `close` is called and nothing is left."""
-        while self._waiting or not self._closing:
-            await self._stirred.wait()
+        """Hand on until `close` is called and nothing is left."""
+        while not self._closing:
+            try:
+                await asyncio.wait_for(self._stirred.wait(), _LOOK_S)
+            except TimeoutError:
+                self._waiting.extend(self._repeats.ended(self._clock.now()))
             if not self._closing:
                 # A batch is one transaction: what comes in the next moment shares it.
                 await asyncio.sleep(_GATHER_S)
                 self._stirred.clear()
-            while self._waiting:
-                if await self._write():
-                    continue
-                if self._closing:
-                    self._give_up()
-                else:
-                    await asyncio.sleep(_RETRY_S)
+                await self._hand_on()
+        self._waiting.extend(self._repeats.all())
+        await self._hand_on()
 
     def close(self) -> None:
-        """Let `run` write what is left and end."""
+        """Let `run` hand on what is left and end."""
         self._closing = True
         self._stirred.set()
 
-    async def _write(self) -> bool:
-        batch = list(islice(self._waiting, _BATCH))
+    async def _hand_on(self) -> None:
+        self._waiting.extend(self._repeats.ended(self._clock.now()))
+        while self._waiting or self._batch is not None or self._gap is not None:
+            if await self._hand_on_batch():
+                continue
+            if self._closing:
+                self._give_up()
+            else:
+                await asyncio.sleep(_RETRY_S)
+
+    async def _hand_on_batch(self) -> bool:
+        if self._batch is None:
+            self._tell_gap()
+            events = tuple(self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting))))
+            self._batch = Batch(uuid.uuid4().hex, events)
         try:
-            await to_thread.run_sync(self._append, batch)
+            await self._deliver(self._batch)
         except AppError as error:
             log.warning("audit_delayed", code=error.code, waiting=len(self._waiting))
             return False
         except Exception:
-            # Such as a chain that somebody tampered with: what comes in must go on being kept, and somebody must look.
+            # What comes in must go on being kept, and somebody must look.
             log.exception("audit_failed", waiting=len(self._waiting))
             return False
-        for _ in batch:
-            self._waiting.popleft()
+        self._batch = None
         return True
 
+    def _lose(self, event: Event) -> None:
+        self._dropped.inc()
+        lost, since, _ = self._gap or (0, event.at, event.at)
+        self._gap = lost + 1, since, event.at
+
+    def _tell_gap(self) -> None:
+        # Behind what was waiting when the queue was full, before what came later: where the gap is.
+        if self._gap is not None:
+            self._waiting.append(gap(*self._gap))
+            self._gap = None
+
     def _give_up(self) -> None:
-        self._dropped.inc(len(self._waiting))
-        log.error("audit_lost_at_shutdown", accesses=len(self._waiting))
+        left = len(self._waiting) + (0 if self._batch is None else len(self._batch.events))
+        self._dropped.inc(left)
+        log.error("audit_lost_at_shutdown", accesses=left)
         self._waiting.clear()
+        self._batch = self._gap = None

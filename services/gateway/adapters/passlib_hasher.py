@@ -8,6 +8,7 @@ from anyio import CapacityLimiter, to_thread
 from passlib.context import CryptContext
 
 from services.gateway.domain.errors import HasherBusy
+from services.gateway.domain.passwords import normalised
 
 # OWASP Password Storage Cheat Sheet, argon2id: 19 MiB, 2 passes, 1 lane; 38 to 84 ms on two shared cores.
 _MEMORY_KIB, _PASSES, _LANES = 19_456, 2, 1
@@ -20,7 +21,7 @@ T = TypeVar("T")
 
 
 class PasslibHasher:
-    """Implements `accounts.HashMaker`."""
+    """Implements `proofs.HashMaker`."""
 
     def __init__(self) -> None:
         self._context = CryptContext(
@@ -44,12 +45,15 @@ class PasslibHasher:
     async def verify_nobody(self) -> None:
         await self._in_turn(self._context.dummy_verify)
 
+    def is_outdated(self, password_hash: str) -> bool:
+        return bool(self._context.needs_update(password_hash))
+
     def hash_now(self, password: str) -> str:
         """Hash in the calling thread, for commands that serve nobody else."""
-        return str(self._context.hash(password))
+        return str(self._context.hash(normalised(password)))
 
     def _verify(self, password: str, password_hash: str) -> bool:
-        return bool(self._context.verify(password, password_hash))
+        return bool(self._context.verify(normalised(password), password_hash))
 
     async def _in_turn(self, work: Callable[[], T]) -> T:
         if self._inside >= _MAX_INSIDE:

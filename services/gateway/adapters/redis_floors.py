@@ -1,50 +1,53 @@
-"""Floors in Redis: generations below which nothing counts any longer, on any replica."""
+"""Announces floors: generations below which nothing counts any longer, on any replica."""
 
 import asyncio
+from collections.abc import Callable
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from services.gateway.domain.credentials import LONGEST_MEMORY_S, Stamp
+from services.gateway.domain.credentials import Stamp
 from services.gateway.domain.errors import RedisAway
 
-# A floor must outlive every verification that it is to end, with time to spare.
-FLOOR_LIFE_S = int(3 * LONGEST_MEMORY_S)
+# The history that every process reads: see `floor_watch`. Who falls behind by more than this drops all it remembers.
+HISTORY = "futago:floors"
+MOST_KEPT = 10_000
 _ATTEMPTS, _PAUSE_S = 3, 0.1
-# A floor only ever rises: two changes that cross must not lower it.
-_RAISE = """
-for i = 1, #KEYS do
-  local floor = tonumber(redis.call('GET', KEYS[i]) or -1)
-  redis.call('SET', KEYS[i], math.max(floor, tonumber(ARGV[i + 1])), 'EX', ARGV[1])
-end
-"""
 
 
-def floor_key(name: str) -> str:
-    """Where the floor of a stamp is kept."""
-    return f"futago:floor:{name}"
+def _nobody(_: Stamp) -> None:
+    """Nobody in this process needs to hear of it sooner than the others."""
 
 
 class RedisFloors:
-    """Implements `sessions.Floors`."""
+    """Implements `sessions.Floors`.
 
-    def __init__(self, redis: Redis) -> None:
+    Parameters
+    ----------
+    heard
+        Told of each change at once, for the memory of this process.
+    """
+
+    def __init__(self, redis: Redis, heard: Callable[[Stamp], None] = _nobody) -> None:
         self._redis = redis
-        self._script = redis.register_script(_RAISE)
+        self._heard = heard
 
     async def raise_to(self, *stamps: Stamp) -> None:
-        keys = [floor_key(stamp.name) for stamp in stamps]
-        arguments = [FLOOR_LIFE_S, *(stamp.generation for stamp in stamps)]
         for attempt in range(_ATTEMPTS):
             try:
-                await self._script(keys=keys, args=arguments)
+                async with self._redis.pipeline(transaction=True) as pipeline:
+                    for stamp in stamps:
+                        pipeline.xadd(HISTORY, {"name": stamp.name, "generation": stamp.generation}, maxlen=MOST_KEPT)
+                    await pipeline.execute()
             except RedisError as error:
                 # The change itself is made by now: a connection that was lost in this moment is worth another try.
                 if attempt == _ATTEMPTS - 1:
                     raise RedisAway from error
                 await asyncio.sleep(_PAUSE_S)
             else:
-                return
+                break
+        for stamp in stamps:
+            self._heard(stamp)
 
     async def require_reachable(self) -> None:
         try:

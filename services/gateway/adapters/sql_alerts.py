@@ -19,6 +19,7 @@ from services.gateway.domain.pages import Page, read_cursor, write_cursor
 from shared.clock import Clock
 from shared.contracts.alert import Alert
 from shared.database import read, take_turns, write
+from shared.retention import delete_rows
 
 
 class SqlAlerts:
@@ -44,6 +45,17 @@ class SqlAlerts:
 
     async def take(self, alerts: Sequence[Alert]) -> None:
         await to_thread.run_sync(self._take, alerts)
+
+    def remove_acknowledged(self, before: datetime) -> int:
+        """Remove alerts that were acknowledged before a moment; returns how many. Blocks, so call it in a thread.
+
+        Raises
+        ------
+        DatabaseUnavailable
+            If the database does not answer.
+        """
+        old = (alerts.c.state == AlertState.ACKNOWLEDGED.value) & (alerts.c.acknowledged_at_ms < to_ms(before))
+        return delete_rows(self._engine, alerts, old)
 
     def _get(self, alert_id: str) -> StoredAlert:
         with read(self._engine) as connection:

@@ -1,38 +1,70 @@
-"""The audit chain in the database: appended to under one lock, never changed."""
+"""The audit chain in the database, for writing: appended to under one lock, never changed."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import datetime
 
 from anyio import to_thread
-from sqlalchemy import Connection, Engine, Row, func, insert, select, update
+from sqlalchemy import Connection, Engine, delete, insert, select
+from sqlalchemy import event as sql_event
 
-from services.gateway.adapters.moments import from_ms, to_ms
-from services.gateway.adapters.tables import audit_entries, audit_head
-from services.gateway.domain.audit import ChainReader, Entry, Event, Head, Source, Verification, append, storable
-from services.gateway.domain.audit_search import AuditFilter
-from services.gateway.domain.pages import Page, read_number_cursor, write_cursor
-from shared.database import read, write
+from services.gateway.adapters.audit_rows import append_in, lock_head, place_in
+from services.gateway.adapters.moments import to_ms
+from services.gateway.adapters.tables import audit_batches
+from services.gateway.domain.audit import Event
+from services.gateway.domain.audit_batches import Batch
+from shared.database import write
 
-_CHAIN = 1
-# Any number, as long as nobody else takes it: the advisory lock of the chain on PostgreSQL ("audit" in ASCII).
-_LOCK = 0x6175646974
-_VERIFIED_AT_ONCE = 2000
+
+@dataclass(slots=True)
+class _Promise:
+    """An entry that the next transaction of this task has to write."""
+
+    event: Event
+    kept: bool = False
+
+
+_promise: ContextVar[_Promise | None] = ContextVar("audit_promise", default=None)
 
 
 class SqlAudit:
-    """Implements `sessions.AuditTrail` and the reading of the trail."""
+    """Implements `sessions.AuditTrail`.
+
+    Parameters
+    ----------
+    engine
+        Also that of the stores whose acts are recorded with `together`.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        if not sql_event.contains(engine, "commit", _keep_promise):
+            sql_event.listen(engine, "commit", _keep_promise)
 
     async def record(self, event: Event) -> None:
         await to_thread.run_sync(self.append, (event,))
 
-    async def page(self, wanted: AuditFilter, *, limit: int, cursor: str | None) -> Page[Entry]:
-        return await to_thread.run_sync(self._page, wanted, limit, read_number_cursor(cursor))
+    @asynccontextmanager
+    async def together(self, event: Event) -> AsyncIterator[None]:
+        """Write an event in the transaction that the block commits: the act and its entry both happen, or neither.
 
-    async def verify(self) -> Verification:
-        return await to_thread.run_sync(self.verify_now)
+        A block that fails leaves no entry; where it changed nothing in this database, the entry is written behind it.
+
+        Raises
+        ------
+        DatabaseUnavailable, AuditTrailBroken
+            As `append`; what the block wrote is then rolled back.
+        """
+        promise = _Promise(event)
+        before = _promise.set(promise)
+        try:
+            yield
+        finally:
+            _promise.reset(before)
+        if not promise.kept:
+            await self.record(event)
 
     def append(self, events: Sequence[Event]) -> None:
         """Give events their places in the chain, all or none.
@@ -41,104 +73,40 @@ class SqlAudit:
         ------
         DatabaseUnavailable
             If the database does not answer.
+        AuditTrailBroken
+            If there is an entry already where the next one belongs.
         """
         with write(self._engine) as connection:
-            if connection.dialect.name == "postgresql":
-                connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
-            head = _head(connection)
-            entries = append(head, events)
-            connection.execute(insert(audit_entries), [_row(entry) for entry in entries])
-            _move_head(connection, head, entries[-1])
+            append_in(connection, events)
 
-    def verify_now(self) -> Verification:
-        """Read the whole chain as it stands at one moment."""
-        reader = ChainReader()
-        with read(self._engine) as connection:
-            # On PostgreSQL each statement sees newer commits: read up to the head that was seen first.
-            head, ends = _head_and_ends(connection)
-            after = 0
-            while entries := _slice(connection, after, head.sequence):
-                if not reader.read(entries):
-                    break
-                after = entries[-1].sequence
-        return reader.finish(head, ends)
+    def append_batches(self, batches: Sequence[Batch], now: datetime) -> None:
+        """Write batches in their order; one that stands in the chain already, whoever wrote it, is left out.
 
-    def _page(self, wanted: AuditFilter, limit: int, before: int | None) -> Page[Entry]:
-        columns = audit_entries.c
-        query = select(audit_entries).order_by(columns.sequence.desc()).limit(limit + 1)
-        if before is not None:
-            query = query.where(columns.sequence < before)
-        if wanted.user is not None:
-            query = query.where(columns.username == storable(wanted.user))
-        if wanted.action is not None:
-            query = query.where(columns.action == storable(wanted.action))
-        if wanted.success is not None:
-            query = query.where(columns.success.is_(wanted.success))
-        if wanted.since is not None:
-            query = query.where(columns.at_ms >= to_ms(wanted.since))
-        if wanted.until is not None:
-            query = query.where(columns.at_ms < to_ms(wanted.until))
-        with read(self._engine) as connection:
-            rows = connection.execute(query).all()
-        more = len(rows) > limit
-        return Page(tuple(map(_entry, rows[:limit])), write_cursor(str(rows[limit - 1].sequence)) if more else None)
+        Raises as `append`.
+        """
+        with write(self._engine) as connection:
+            head = lock_head(connection)
+            ids = [batch.batch_id for batch in batches]
+            known = select(audit_batches.c.batch_id).where(audit_batches.c.batch_id.in_(ids))
+            written = set(connection.execute(known).scalars())
+            fresh = {batch.batch_id: batch for batch in batches if batch.batch_id not in written}
+            if fresh:
+                place_in(connection, head, [event for batch in fresh.values() for event in batch.events])
+                rows = [{"batch_id": batch_id, "written_at_ms": to_ms(now)} for batch_id in fresh]
+                connection.execute(insert(audit_batches), rows)
+
+    def forget_batches(self, before: datetime) -> int:
+        """Forget which batches were written before a moment: nobody will deliver them again."""
+        with write(self._engine) as connection:
+            old = delete(audit_batches).where(audit_batches.c.written_at_ms < to_ms(before))
+            return connection.execute(old).rowcount
 
 
-def _head(connection: Connection) -> Head:
-    row = connection.execute(select(audit_head).where(audit_head.c.chain == _CHAIN)).one_or_none()
-    return Head() if row is None else Head(row.sequence, row.digest)
-
-
-def _head_and_ends(connection: Connection) -> tuple[Head, tuple[int, int] | None]:
-    # One statement, so that both are of one moment on PostgreSQL too.
-    lowest = select(func.min(audit_entries.c.sequence)).scalar_subquery()
-    highest = select(func.max(audit_entries.c.sequence)).scalar_subquery()
-    sequence = select(audit_head.c.sequence).where(audit_head.c.chain == _CHAIN).scalar_subquery()
-    digest = select(audit_head.c.digest).where(audit_head.c.chain == _CHAIN).scalar_subquery()
-    row = connection.execute(
-        select(lowest.label("lowest"), highest.label("highest"), sequence.label("sequence"), digest.label("digest"))
-    ).one()
-    head = Head() if row.sequence is None else Head(row.sequence, row.digest)
-    return head, None if row.lowest is None else (row.lowest, row.highest)
-
-
-def _move_head(connection: Connection, before: Head, newest: Entry) -> None:
-    values = {"sequence": newest.sequence, "digest": newest.digest}
-    if before.sequence == 0:
-        connection.execute(insert(audit_head).values(values | {"chain": _CHAIN}))
-    else:
-        connection.execute(update(audit_head).where(audit_head.c.chain == _CHAIN).values(values))
-
-
-def _slice(connection: Connection, after: int, last: int) -> list[Entry]:
-    query = (
-        select(audit_entries)
-        .where(audit_entries.c.sequence > after, audit_entries.c.sequence <= last)
-        .order_by(audit_entries.c.sequence)
-        .limit(_VERIFIED_AT_ONCE)
-    )
-    return [_entry(row) for row in connection.execute(query)]
-
-
-def _row(entry: Entry) -> dict[str, Any]:
-    event = entry.event
-    return {
-        "sequence": entry.sequence,
-        "at_ms": to_ms(event.at),
-        "username": event.user,
-        "action": event.action,
-        "resource": event.resource,
-        "success": event.success,
-        "address": event.source.address,
-        "request_id": event.source.request_id,
-        "facts": dict(event.facts),
-        "digest": entry.digest,
-    }
-
-
-def _entry(row: Row[Any]) -> Entry:
-    source = Source(row.address, row.request_id)
-    event = Event(
-        from_ms(row.at_ms), row.username, row.action, row.resource, row.success, source=source, facts=row.facts
-    )
-    return Entry(row.sequence, event, row.digest)
+def _keep_promise(connection: Connection) -> None:
+    """Runs before a transaction is committed, in its thread and with the context of its task."""
+    promise = _promise.get()
+    options = connection.get_execution_options()
+    if promise is None or promise.kept or options.get("sqlite_readonly") or options.get("postgresql_readonly"):
+        return
+    append_in(connection, [promise.event])
+    promise.kept = True

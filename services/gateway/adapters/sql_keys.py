@@ -5,20 +5,23 @@ from datetime import datetime
 from typing import Any
 
 from anyio import to_thread
-from sqlalchemy import Engine, Row, delete, insert, select, update
+from sqlalchemy import Engine, Row, Select, delete, insert, or_, select, update
 
 from services.gateway.adapters.moments import from_ms, optional_from_ms, to_ms
 from services.gateway.adapters.tables import api_keys
-from services.gateway.domain.api_keys import ApiKey
+from services.gateway.domain.addresses import parse_network
+from services.gateway.domain.api_keys import ApiKey, KeyState
 from services.gateway.domain.errors import ApiKeyMissing, ChangedMeanwhile
+from services.gateway.domain.key_requests import KeyFilter
 from services.gateway.domain.pages import Page, read_cursor, write_cursor
+from services.gateway.domain.rate_limit import Limit
 from services.gateway.domain.users import scopes_of
 from shared.database import read, write
 from shared.principal import Permission
 
 
 class SqlKeys:
-    """Implements `key_administration.KeyStore`."""
+    """Implements `key_administration.KeyStore` and `credentials.KeyReader`."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -29,8 +32,8 @@ class SqlKeys:
     async def add(self, key: ApiKey) -> None:
         await to_thread.run_sync(self._add, key)
 
-    async def page(self, *, owner: str | None, limit: int, cursor: str | None) -> Page[ApiKey]:
-        return await to_thread.run_sync(self._page, owner, limit, read_cursor(cursor))
+    async def page(self, wanted: KeyFilter, *, now: datetime, limit: int, cursor: str | None) -> Page[ApiKey]:
+        return await to_thread.run_sync(self._page, wanted, to_ms(now), limit, read_cursor(cursor))
 
     async def replace(self, key: ApiKey) -> ApiKey:
         return await to_thread.run_sync(self._replace, key)
@@ -39,8 +42,16 @@ class SqlKeys:
         return await to_thread.run_sync(self._delete, key_id)
 
     async def note_uses(self, uses: Mapping[str, datetime]) -> None:
-        """Store when keys were last used, by id."""
+        """Store when keys were last used, by id; what another replica saw later stays."""
         await to_thread.run_sync(self._note_uses, uses)
+
+    async def ending(self, now: datetime, until: datetime) -> list[tuple[ApiKey, bool]]:
+        """Keys that count and end before `until`, and whether people were told of that end."""
+        return await to_thread.run_sync(self._ending, to_ms(now), until)
+
+    async def mark_warned(self, key: ApiKey) -> None:
+        """Remember that people were told of this key's end."""
+        await to_thread.run_sync(self._mark_warned, key)
 
     def _get(self, key_id: str) -> ApiKey:
         with read(self._engine) as connection:
@@ -53,10 +64,8 @@ class SqlKeys:
         with write(self._engine) as connection:
             connection.execute(insert(api_keys).values(_row(key)))
 
-    def _page(self, owner: str | None, limit: int, after: str | None) -> Page[ApiKey]:
-        query = select(api_keys).order_by(api_keys.c.key_id).limit(limit + 1)
-        if owner is not None:
-            query = query.where(api_keys.c.owner == owner)
+    def _page(self, wanted: KeyFilter, now_ms: int, limit: int, after: str | None) -> Page[ApiKey]:
+        query = _only(wanted, now_ms).order_by(api_keys.c.key_id).limit(limit + 1)
         if after is not None:
             query = query.where(api_keys.c.key_id > after)
         with read(self._engine) as connection:
@@ -68,7 +77,7 @@ class SqlKeys:
         changed = (
             update(api_keys)
             .where(api_keys.c.key_id == key.key_id, api_keys.c.generation == key.generation)
-            .values(_row(key) | {"generation": key.generation + 1})
+            .values(_changeable(key) | {"generation": key.generation + 1})
             .returning(api_keys)
         )
         with write(self._engine) as connection:
@@ -89,26 +98,64 @@ class SqlKeys:
     def _note_uses(self, uses: Mapping[str, datetime]) -> None:
         with write(self._engine) as connection:
             for key_id, moment in sorted(uses.items()):
+                used_ms = to_ms(moment)
+                earlier = or_(api_keys.c.last_used_at_ms.is_(None), api_keys.c.last_used_at_ms < used_ms)
                 connection.execute(
-                    update(api_keys).where(api_keys.c.key_id == key_id).values(last_used_at_ms=to_ms(moment))
+                    update(api_keys).where(api_keys.c.key_id == key_id, earlier).values(last_used_at_ms=used_ms)
                 )
+
+    def _ending(self, now_ms: int, until: datetime) -> list[tuple[ApiKey, bool]]:
+        query = _only(KeyFilter(state=KeyState.ACTIVE, expires_before=until), now_ms).order_by(api_keys.c.key_id)
+        with read(self._engine) as connection:
+            rows = connection.execute(query).all()
+        return [(_key(row), row.warned_expiry_ms == row.expires_at_ms) for row in rows]
+
+    def _mark_warned(self, key: ApiKey) -> None:
+        with write(self._engine) as connection:
+            connection.execute(
+                update(api_keys).where(api_keys.c.key_id == key.key_id).values(warned_expiry_ms=to_ms(key.expires_at))
+            )
+
+
+def _only(wanted: KeyFilter, now_ms: int) -> Select[Any]:
+    query = select(api_keys)
+    if wanted.owner is not None:
+        query = query.where(api_keys.c.owner == wanted.owner)
+    if wanted.expires_before is not None:
+        query = query.where(api_keys.c.expires_at_ms < to_ms(wanted.expires_before))
+    match wanted.state:
+        case KeyState.DEACTIVATED:
+            query = query.where(api_keys.c.active.is_(False))
+        case KeyState.EXPIRED:
+            query = query.where(api_keys.c.active.is_(True), api_keys.c.expires_at_ms <= now_ms)
+        case KeyState.ACTIVE:
+            query = query.where(api_keys.c.active.is_(True), api_keys.c.expires_at_ms > now_ms)
+    return query
 
 
 def _row(key: ApiKey) -> dict[str, Any]:
-    return {
+    return _changeable(key) | {
         "key_id": key.key_id,
-        "name": key.name,
         "owner": key.owner,
+        "generation": key.generation,
+        "created_at_ms": to_ms(key.created_at),
+        "last_used_at_ms": None if key.last_used_at is None else to_ms(key.last_used_at),
+    }
+
+
+def _changeable(key: ApiKey) -> dict[str, Any]:
+    return {
+        "name": key.name,
         "digest": key.digest,
         "former_digest": key.former_digest,
         "former_until_ms": None if key.former_until is None else to_ms(key.former_until),
         "scopes": scopes_of(key.scopes),
         "assets": list(key.assets),
+        "networks": [str(network) for network in key.networks],
+        "requests_per_hour": None if key.limit is None else key.limit.per_hour,
+        "burst": None if key.limit is None else key.limit.burst,
         "active": key.active,
-        "generation": key.generation,
-        "created_at_ms": to_ms(key.created_at),
         "expires_at_ms": to_ms(key.expires_at),
-        "last_used_at_ms": None if key.last_used_at is None else to_ms(key.last_used_at),
     }
 
 
@@ -127,4 +174,6 @@ def _key(row: Row[Any]) -> ApiKey:
         created_at=from_ms(row.created_at_ms),
         expires_at=from_ms(row.expires_at_ms),
         last_used_at=optional_from_ms(row.last_used_at_ms),
+        networks=tuple(map(parse_network, row.networks)),
+        limit=None if row.burst is None else Limit("key", row.requests_per_hour, row.burst),
     )

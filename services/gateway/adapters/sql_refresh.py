@@ -4,17 +4,23 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from anyio import to_thread
-from sqlalchemy import Connection, Engine, Row, delete, insert, select, update
+from sqlalchemy import Connection, Engine, Row, Select, and_, delete, insert, or_, select, update
 
 from services.gateway.adapters.moments import from_ms, optional_from_ms, to_ms
 from services.gateway.adapters.tables import refresh_families, refresh_tokens, users
-from services.gateway.domain.errors import RefreshRejected, WrongCredentials
+from services.gateway.domain.errors import InvalidQuery, RefreshRejected, SessionMissing, WrongCredentials
+from services.gateway.domain.pages import Page, read_cursor, write_cursor
 from services.gateway.domain.refresh import Family, RefreshToken, Verdict, judge
 from shared.database import read, write
 
+# Both databases hold 64-bit integers: a longer number would be an error of the driver.
+_MAX_DIGITS = 18
+# Access tokens of a session that ended longer ago have ended by themselves.
+_LATELY = timedelta(hours=1)
+
 
 class SqlRefresh:
-    """Implements `sessions.FamilyStore` and `credentials.FamilyReader`."""
+    """Implements `sessions.FamilyStore`, `session_desk.SessionStore` and `credentials.FamilyReader`."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -33,6 +39,15 @@ class SqlRefresh:
     async def revoke(self, family_id: str, now: datetime) -> None:
         await to_thread.run_sync(self._revoke, family_id, now)
 
+    async def page(self, username: str, now: datetime, *, limit: int, cursor: str | None) -> Page[Family]:
+        return await to_thread.run_sync(self._page, username, now, limit, read_cursor(cursor))
+
+    async def revoke_one(self, username: str, family_id: str, now: datetime) -> None:
+        await to_thread.run_sync(self._revoke_one, username, family_id, now)
+
+    async def revoke_all(self, username: str, now: datetime) -> tuple[str, ...]:
+        return await to_thread.run_sync(self._revoke_all, username, now)
+
     async def remove_ended(self, before: datetime) -> None:
         """Remove families whose absolute end lies before a moment, with their tokens."""
         await to_thread.run_sync(self._remove_ended, before)
@@ -50,6 +65,8 @@ class SqlRefresh:
                     username=family.username,
                     created_at_ms=to_ms(family.created_at),
                     ends_at_ms=to_ms(family.ends_at),
+                    address=family.address,
+                    user_agent=family.user_agent,
                 )
             )
             _add_token(connection, token)
@@ -74,15 +91,69 @@ class SqlRefresh:
                     update(refresh_tokens).where(refresh_tokens.c.digest == digest).values(spent_at_ms=to_ms(now))
                 )
                 _add_token(connection, RefreshToken(successor_digest, family.family_id, now + idle, None))
+                connection.execute(
+                    update(refresh_families)
+                    .where(refresh_families.c.family_id == family.family_id)
+                    .values(refreshed_at_ms=to_ms(now))
+                )
         return verdict, family
 
     def _revoke(self, family_id: str, now: datetime) -> None:
         with write(self._engine) as connection:
             _end(connection, family_id, now)
 
+    def _page(self, username: str, now: datetime, limit: int, after: str | None) -> Page[Family]:
+        columns = refresh_families.c
+        query = _alive(username, now).order_by(columns.created_at_ms.desc(), columns.family_id).limit(limit + 1)
+        if after is not None:
+            created_ms, family_id = _position(after)
+            older = columns.created_at_ms < created_ms
+            query = query.where(or_(older, and_(columns.created_at_ms == created_ms, columns.family_id > family_id)))
+        with read(self._engine) as connection:
+            rows = connection.execute(query).all()
+        page = tuple(map(_family, rows[:limit]))
+        last = rows[limit - 1] if len(rows) > limit else None
+        return Page(page, None if last is None else write_cursor(f"{last.created_at_ms} {last.family_id}"))
+
+    def _revoke_one(self, username: str, family_id: str, now: datetime) -> None:
+        with write(self._engine) as connection:
+            # Also one that has ended: asked again, as when Redis was lost half-way, it has to be ended to the end.
+            found = select(refresh_families.c.family_id).where(
+                refresh_families.c.username == username, refresh_families.c.family_id == family_id
+            )
+            if connection.execute(found.with_for_update()).first() is None:
+                raise SessionMissing(family_id)
+            _end(connection, family_id, now)
+
+    def _revoke_all(self, username: str, now: datetime) -> tuple[str, ...]:
+        with write(self._engine) as connection:
+            columns = refresh_families.c
+            lately = or_(columns.revoked_at_ms.is_(None), columns.revoked_at_ms > to_ms(now - _LATELY))
+            query = select(columns.family_id).where(
+                columns.username == username, lately, columns.ends_at_ms > to_ms(now)
+            )
+            found = connection.execute(query.with_for_update()).scalars().all()
+            for family_id in found:
+                _end(connection, family_id, now)
+        return tuple(found)
+
     def _remove_ended(self, before: datetime) -> None:
         with write(self._engine) as connection:
             connection.execute(delete(refresh_families).where(refresh_families.c.ends_at_ms < to_ms(before)))
+
+
+def _alive(username: str, now: datetime) -> Select[Any]:
+    columns = refresh_families.c
+    return select(refresh_families).where(
+        columns.username == username, columns.revoked_at_ms.is_(None), columns.ends_at_ms > to_ms(now)
+    )
+
+
+def _position(after: str) -> tuple[int, str]:
+    created_ms, _, family_id = after.partition(" ")
+    if not created_ms.isascii() or not created_ms.isdigit() or len(created_ms) > _MAX_DIGITS:
+        raise InvalidQuery("cursor", "take the cursor from next_cursor of the page before")
+    return int(created_ms), family_id
 
 
 def _find(connection: Connection, digest: bytes) -> tuple[RefreshToken, Family]:
@@ -126,4 +197,7 @@ def _family(row: Row[Any]) -> Family:
         from_ms(row.created_at_ms),
         from_ms(row.ends_at_ms),
         optional_from_ms(row.revoked_at_ms),
+        optional_from_ms(row.refreshed_at_ms),
+        row.address,
+        row.user_agent,
     )

@@ -1,20 +1,22 @@
 """Users in the database."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from anyio import to_thread
-from sqlalchemy import Connection, Engine, Row, func, insert, select, update
+from sqlalchemy import Connection, Engine, Row, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from services.gateway.adapters.moments import from_ms, to_ms
-from services.gateway.adapters.tables import api_keys, refresh_families, users
+from services.gateway.adapters.moments import from_ms, optional_from_ms, to_ms
+from services.gateway.adapters.tables import api_keys, recovery_codes, refresh_families, second_factors, users
 from services.gateway.domain.accounts import UserChange, apply_change, check_not_last
 from services.gateway.domain.errors import UserExists, UserMissing
 from services.gateway.domain.pages import Page, read_cursor, write_cursor
 from services.gateway.domain.users import User, is_username
-from shared.database import read, write
+from shared.database import read, take_turns, write
 from shared.principal import Role
 
 
@@ -36,27 +38,36 @@ class SqlUsers:
     async def change(self, username: str, change: UserChange, now: datetime) -> User:
         return await to_thread.run_sync(self._change, username, change, now)
 
-    async def set_password(self, username: str, password_hash: str, now: datetime) -> User:
-        return await to_thread.run_sync(self._set_password, username, password_hash, now)
+    async def set_password(self, username: str, password_hash: str, now: datetime, *, short: bool = False) -> User:
+        return await to_thread.run_sync(partial(self._set_password, username, password_hash, now, short=short))
+
+    async def note_login(self, username: str, now: datetime) -> None:
+        await to_thread.run_sync(self._note_login, username, now)
+
+    async def replace_hash(self, username: str, old: str, new: str) -> None:
+        await to_thread.run_sync(self._replace_hash, username, old, new)
 
     async def delete(self, username: str, now: datetime) -> User:
         return await to_thread.run_sync(self._delete, username, now)
 
-    async def is_empty(self) -> bool:
-        """Whether there was never a user."""
-        return await to_thread.run_sync(self._is_empty)
+    async def add_first(self, user: User, keep: Callable[[], None]) -> bool:
+        """Add a user if there never was one; of several who try at once, one succeeds.
+
+        Parameters
+        ----------
+        keep
+            Called when nothing but the insertion is left to do.
+        """
+        return await to_thread.run_sync(self._add_first, user, keep)
 
     def _get(self, username: str) -> User:
         with read(self._engine) as connection:
-            return _find(connection, username)
+            return find_user(connection, username)
 
     def _add(self, user: User) -> None:
-        row = asdict(user) | {"role": user.role.value, "assets": list(user.assets)}
-        row["created_at_ms"] = to_ms(row.pop("created_at"))
-        row["password_changed_at_ms"] = to_ms(row.pop("password_changed_at"))
         try:
             with write(self._engine) as connection:
-                connection.execute(insert(users).values(row))
+                connection.execute(insert(users).values(_row(user)))
         except IntegrityError:
             raise UserExists(user.username) from None
 
@@ -71,31 +82,42 @@ class SqlUsers:
 
     def _change(self, username: str, change: UserChange, now: datetime) -> User:
         with write(self._engine) as connection:
-            user = _find(connection, username, lock=True)
+            user = find_user(connection, username, lock=True)
             changed = apply_change(user, change, other_admins=_other_admins(connection, username))
             _store(connection, changed)
             if not changed.active:
-                _end_sessions(connection, username, now)
+                end_sessions(connection, username, now)
         return changed
 
-    def _set_password(self, username: str, password_hash: str, now: datetime) -> User:
+    def _set_password(self, username: str, password_hash: str, now: datetime, *, short: bool) -> User:
         with write(self._engine) as connection:
-            _find(connection, username, lock=True)
+            find_user(connection, username, lock=True)
             connection.execute(
                 update(users)
                 .where(users.c.username == username)
                 .values(
                     password_hash=password_hash,
                     password_changed_at_ms=to_ms(now),
+                    short_password=short,
                     generation=users.c.generation + 1,
                 )
             )
-            _end_sessions(connection, username, now)
-            return _find(connection, username)
+            end_sessions(connection, username, now)
+            return find_user(connection, username)
+
+    def _note_login(self, username: str, now: datetime) -> None:
+        with write(self._engine) as connection:
+            connection.execute(update(users).where(users.c.username == username).values(last_login_at_ms=to_ms(now)))
+
+    def _replace_hash(self, username: str, old: str, new: str) -> None:
+        # Where the password was changed meanwhile, the hash is another and stays.
+        unchanged = (users.c.username == username) & (users.c.password_hash == old)
+        with write(self._engine) as connection:
+            connection.execute(update(users).where(unchanged).values(password_hash=new))
 
     def _delete(self, username: str, now: datetime) -> User:
         with write(self._engine) as connection:
-            user = _find(connection, username, lock=True)
+            user = find_user(connection, username, lock=True)
             check_not_last(user, other_admins=_other_admins(connection, username))
             deleted = apply_change(user, UserChange(active=False), other_admins=1)
             _store(connection, deleted)
@@ -103,15 +125,28 @@ class SqlUsers:
                 update(users).where(users.c.username == username).values(deleted_at_ms=to_ms(now), password_hash="")
             )
             connection.execute(update(api_keys).where(api_keys.c.owner == username).values(active=False))
-            _end_sessions(connection, username, now)
+            drop_factor(connection, username)
+            end_sessions(connection, username, now)
         return deleted
 
-    def _is_empty(self) -> bool:
-        with read(self._engine) as connection:
-            return connection.execute(select(func.count()).select_from(users)).scalar_one() == 0
+    def _add_first(self, user: User, keep: Callable[[], None]) -> bool:
+        with write(self._engine) as connection:
+            take_turns(connection, ["first user"])
+            if connection.execute(select(func.count()).select_from(users)).scalar_one():
+                return False
+            keep()
+            connection.execute(insert(users).values(_row(user)))
+        return True
 
 
-def _find(connection: Connection, username: str, *, lock: bool = False) -> User:
+def find_user(connection: Connection, username: str, *, lock: bool = False) -> User:
+    """Read a user within a transaction, and keep others from changing the row until its end.
+
+    Raises
+    ------
+    UserMissing
+        If there is none.
+    """
     # Whatever is no user name is not worth asking for, and PostgreSQL would refuse some of it with an error.
     if not is_username(username):
         raise UserMissing(username)
@@ -141,12 +176,27 @@ def _store(connection: Connection, user: User) -> None:
     )
 
 
-def _end_sessions(connection: Connection, username: str, now: datetime) -> None:
-    connection.execute(
-        update(refresh_families)
-        .where(refresh_families.c.username == username, refresh_families.c.revoked_at_ms.is_(None))
-        .values(revoked_at_ms=to_ms(now))
-    )
+def end_sessions(connection: Connection, username: str, now: datetime, *, kept: str | None = None) -> None:
+    """End the sessions of a user, but for one."""
+    ended = (refresh_families.c.username == username) & refresh_families.c.revoked_at_ms.is_(None)
+    if kept is not None:
+        ended &= refresh_families.c.family_id != kept
+    connection.execute(update(refresh_families).where(ended).values(revoked_at_ms=to_ms(now)))
+
+
+def drop_factor(connection: Connection, username: str) -> None:
+    """Remove a user's second factor with its recovery codes."""
+    connection.execute(delete(second_factors).where(second_factors.c.username == username))
+    connection.execute(delete(recovery_codes).where(recovery_codes.c.username == username))
+
+
+def _row(user: User) -> dict[str, Any]:
+    row = asdict(user) | {"role": user.role.value, "assets": list(user.assets)}
+    row["created_at_ms"] = to_ms(row.pop("created_at"))
+    row["password_changed_at_ms"] = to_ms(row.pop("password_changed_at"))
+    # Nobody has logged in yet as a user who is just made.
+    del row["last_login_at"]
+    return row
 
 
 def _user(row: Row[Any]) -> User:
@@ -159,4 +209,7 @@ def _user(row: Row[Any]) -> User:
         assets=tuple(row.assets),
         created_at=from_ms(row.created_at_ms),
         password_changed_at=from_ms(row.password_changed_at_ms),
+        second_factor=row.second_factor,
+        short_password=row.short_password,
+        last_login_at=optional_from_ms(row.last_login_at_ms),
     )

@@ -15,6 +15,8 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
+    text,
 )
 
 from shared.database import migrate
@@ -37,6 +39,30 @@ users = Table(
     Column("password_changed_at_ms", BigInteger, nullable=False),
     # The row stays when its user is deleted: the name must not come back as somebody else's.
     Column("deleted_at_ms", BigInteger),
+    Column("second_factor", Boolean(create_constraint=False), nullable=False, server_default=false()),
+    # Shorter than a password may be that stands alone.
+    Column("short_password", Boolean(create_constraint=False), nullable=False, server_default=false()),
+    Column("last_login_at_ms", BigInteger),
+)
+
+second_factors = Table(
+    "second_factors",
+    metadata,
+    Column("username", String(64), ForeignKey("users.username"), primary_key=True),
+    Column("sealed_secret", LargeBinary, nullable=False),
+    Column("begun_at_ms", BigInteger, nullable=False),
+    # Empty until the user has shown a code of this secret.
+    Column("confirmed_at_ms", BigInteger),
+    # The newest time step whose code was used: neither it nor an earlier one counts again.
+    Column("last_step", BigInteger),
+)
+
+# A code that was used is gone.
+recovery_codes = Table(
+    "recovery_codes",
+    metadata,
+    Column("username", String(64), ForeignKey("users.username"), primary_key=True),
+    Column("digest", LargeBinary(32), primary_key=True),
 )
 
 api_keys = Table(
@@ -50,12 +76,34 @@ api_keys = Table(
     Column("former_until_ms", BigInteger),
     Column("scopes", JSON, nullable=False),
     Column("assets", JSON, nullable=False),
+    Column("networks", JSON, nullable=False, server_default="[]"),
+    # The key's own allowance; both are empty where it has none.
+    Column("requests_per_hour", BigInteger),
+    Column("burst", BigInteger),
     Column("active", Boolean(create_constraint=False), nullable=False),
     Column("generation", Integer, nullable=False),
     Column("created_at_ms", BigInteger, nullable=False),
     Column("expires_at_ms", BigInteger, nullable=False),
     Column("last_used_at_ms", BigInteger),
+    # The expiry that people were told of, so that they are told once.
+    Column("warned_expiry_ms", BigInteger),
     Index("ix_api_keys_owner", "owner", "key_id"),
+    Index("ix_api_keys_expires_at_ms", "expires_at_ms"),
+)
+
+external_identities = Table(
+    "external_identities",
+    metadata,
+    # Made from provider and subject, so that two replicas that see somebody first agree on it.
+    Column("identity_id", String(32), primary_key=True),
+    Column("provider", String(64), nullable=False),
+    Column("subject", String(255), nullable=False),
+    Column("display_name", String(255), nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("active", Boolean(create_constraint=False), nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("first_seen_at_ms", BigInteger, nullable=False),
+    Column("last_seen_at_ms", BigInteger, nullable=False),
 )
 
 refresh_families = Table(
@@ -66,6 +114,9 @@ refresh_families = Table(
     Column("created_at_ms", BigInteger, nullable=False),
     Column("ends_at_ms", BigInteger, nullable=False),
     Column("revoked_at_ms", BigInteger),
+    Column("refreshed_at_ms", BigInteger),
+    Column("address", Text, nullable=False, server_default=""),
+    Column("user_agent", Text, nullable=False, server_default=""),
     Index("ix_refresh_families_username", "username"),
     Index("ix_refresh_families_ends_at_ms", "ends_at_ms"),
 )
@@ -97,6 +148,12 @@ audit_entries = Table(
     Index("ix_audit_entries_username", "username", "sequence"),
     Index("ix_audit_entries_action", "action", "sequence"),
     Index("ix_audit_entries_at_ms", "at_ms"),
+    Index("ix_audit_entries_address", "address", "sequence"),
+    Index("ix_audit_entries_request_id", "request_id", "sequence"),
+    # Failures are few, and what an auditor looks for first.
+    Index(
+        "ix_audit_entries_failed", "sequence", sqlite_where=text("NOT success"), postgresql_where=text("NOT success")
+    ),
 )
 
 # One row: the newest entry's place, kept apart so that missing entries at the end show.
@@ -106,6 +163,37 @@ audit_head = Table(
     Column("chain", Integer, primary_key=True, autoincrement=False),
     Column("sequence", BigInteger, nullable=False),
     Column("digest", String(64), nullable=False),
+)
+
+# One row, once the trail has been cut: the newest entry taken away, signed, so that the rest verifies from there on.
+audit_start = Table(
+    "audit_start",
+    metadata,
+    Column("chain", Integer, primary_key=True, autoincrement=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("key_id", String(64), nullable=False),
+    Column("signature", Text, nullable=False),
+)
+
+# Batches of accesses that stand in the chain: one that is delivered twice is written once.
+audit_batches = Table(
+    "audit_batches",
+    metadata,
+    Column("batch_id", String(32), primary_key=True),
+    Column("written_at_ms", BigInteger, nullable=False),
+    Index("ix_audit_batches_written_at_ms", "written_at_ms"),
+)
+
+# How far each destination has the trail, and which replica is bringing it the next entries.
+audit_exports = Table(
+    "audit_exports",
+    metadata,
+    Column("destination", String(255), primary_key=True),
+    Column("sequence", BigInteger, nullable=False),
+    Column("holder", String(64), nullable=False),
+    Column("held_until_ms", BigInteger, nullable=False),
 )
 
 alerts = Table(
@@ -126,7 +214,7 @@ alerts = Table(
     Column("last_occurred_at_ms", BigInteger, nullable=False),
     # The newest message counted on this row: one that is delivered twice is counted once.
     Column("last_alert_id", String(100), nullable=False),
-    Column("acknowledged_by", String(64)),
+    Column("acknowledged_by", String(255)),
     Column("acknowledged_at_ms", BigInteger),
     # When people are to be told, or told again after a delivery that failed; empty where there is nothing to tell.
     Column("notify_due_at_ms", BigInteger),

@@ -28,6 +28,8 @@ class Entry(StrEnum):
 
 
 Needs = Permission | Entry
+# What starts work of minutes: trainings, plans, uploads of models and data.
+_HEAVY = frozenset({Permission.PUBLISH, Permission.TRAIN, Permission.PLAN})
 # What a caller with a verification in hand may go on doing while Redis is away: watching and predicting, not
 # changing anything.
 _WITHOUT_REDIS = frozenset({Permission.READ, Permission.PREDICT, Permission.SCORE})
@@ -57,6 +59,11 @@ class Route:
     def without_redis(self) -> bool:
         """Whether a caller verified before keeps this route while Redis is away."""
         return self.service is not Service.GATEWAY and self.needs in _WITHOUT_REDIS
+
+    @property
+    def is_heavy(self) -> bool:
+        """Whether a request may start work that goes on for minutes; counted on a limit of its own."""
+        return self.method == "POST" and self.service is not Service.GATEWAY and self.needs in _HEAVY
 
 
 @dataclass(slots=True)
@@ -95,6 +102,11 @@ def _walk(node: _Node, segments: tuple[str, ...], depth: int) -> Mapping[str, Ro
     if (child := node.fixed.get(segments[depth])) is not None and (found := _walk(child, segments, depth + 1)):
         return found
     return _walk(node.any, segments, depth + 1) if node.any is not None else {}
+
+
+def methods_of(routes: Mapping[str, Route]) -> tuple[str, ...]:
+    """What a path takes, as `Allow` names it (RFC 9110, section 10.2.1): `HEAD` wherever there is `GET`."""
+    return tuple(sorted({*routes, "HEAD"} if "GET" in routes else routes))
 
 
 def authorise(route: Route, caller: Principal) -> None:

@@ -1,16 +1,19 @@
 """Administration of users."""
 
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
-from services.gateway.domain.audit import Action, Event, Source
+from services.gateway.domain.audit import RESERVED_NAMES, Action, Event, Source
 from services.gateway.domain.credentials import user_stamp
-from services.gateway.domain.delegation import check_holds
-from services.gateway.domain.errors import LastAdmin, NotAllowed, WrongCredentials
+from services.gateway.domain.delegation import check_holds, check_reaches
+from services.gateway.domain.errors import LastAdmin, NotAllowed, UserExists, WrongCredentials
 from services.gateway.domain.pages import Page
-from services.gateway.domain.passwords import check_password, is_checkable
-from services.gateway.domain.sessions import AuditTrail, Floors, LoginThrottle, PasswordHasher
+from services.gateway.domain.passwords import PasswordPolicy, is_short, min_length
+from services.gateway.domain.proofs import HashMaker, LoginThrottle, Prover
+from services.gateway.domain.sessions import AuditTrail, Floors
 from services.gateway.domain.users import User
 from shared.clock import Clock
 from shared.errors import JSON
@@ -36,14 +39,6 @@ class UserRequest:
     assets: tuple[str, ...] = ()
 
 
-class HashMaker(PasswordHasher, Protocol):
-    """Also makes hashes."""
-
-    async def hash(self, password: str) -> str:
-        """Hash a new password."""
-        ...
-
-
 class UserStore(Protocol):
     """Keeps users; each method is one transaction."""
 
@@ -63,8 +58,11 @@ class UserStore(Protocol):
         """Apply a change and raise the generation; `LastAdmin` rather than leave no administrator."""
         ...
 
-    async def set_password(self, username: str, password_hash: str, now: datetime) -> User:
-        """Set the hash, raise the generation and end every session of the user."""
+    async def set_password(self, username: str, password_hash: str, now: datetime, *, short: bool = False) -> User:
+        """Set the hash, raise the generation and end every session of the user.
+
+        `short`: it may only be used beside a second factor.
+        """
         ...
 
     async def delete(self, username: str, now: datetime) -> User:
@@ -121,6 +119,8 @@ class Accounts:
         *,
         users: UserStore,
         hasher: HashMaker,
+        prover: Prover,
+        policy: PasswordPolicy,
         floors: Floors,
         throttle: LoginThrottle,
         audit: AuditTrail,
@@ -128,6 +128,8 @@ class Accounts:
     ) -> None:
         self._users = users
         self._hasher = hasher
+        self._prover = prover
+        self._policy = policy
         self._floors = floors
         self._throttle = throttle
         self._audit = audit
@@ -160,7 +162,9 @@ class Accounts:
             If the name is or was taken.
         """
         check_holds(caller, ROLE_PERMISSIONS[asked.role], asked.assets)
-        check_password(asked.password, asked.username)
+        if asked.username in RESERVED_NAMES:
+            raise UserExists(asked.username)
+        await self._policy.check(asked.password, asked.username)
         now = self._clock.now()
         user = User(
             username=asked.username,
@@ -172,9 +176,9 @@ class Accounts:
             created_at=now,
             password_changed_at=now,
         )
-        await self._users.add(user)
         facts: dict[str, JSON] = {"role": user.role.value, "assets": user.assets}
-        await self._record(caller, Action.USER_CREATED, user.username, source, facts)
+        async with self._act(caller, Action.USER_CREATED, user.username, source, facts):
+            await self._users.add(user)
         return user
 
     async def change(self, caller: Principal, username: str, change: UserChange, source: Source) -> User:
@@ -185,18 +189,22 @@ class Accounts:
         UserMissing
             If there is none of this name.
         BeyondOwnRights
-            If the user is given a role or assets and could then do more than the caller.
+            If the user is given a role or assets and could then do more than the caller, or is not limited to assets
+            that the caller reaches.
         LastAdmin
             If nobody would be left to administer.
         """
         await self._floors.require_reachable()
+        user = await self._users.get(username)
+        check_reaches(caller, user.assets)
         if change.role is not None or change.assets is not None:
-            after = apply_change(await self._users.get(username), change, other_admins=1)
+            after = apply_change(user, change, other_admins=1)
             check_holds(caller, ROLE_PERMISSIONS[after.role], after.assets)
-        user = await self._users.change(username, change, self._clock.now())
+        asked = {"role": change.role, "active": change.active, "assets": change.assets}
+        facts: dict[str, JSON] = {name: value for name, value in asked.items() if value is not None}
+        async with self._act(caller, Action.USER_CHANGED, username, source, facts):
+            user = await self._users.change(username, change, self._clock.now())
         await self._floors.raise_to(user_stamp(username, user.generation))
-        facts: dict[str, JSON] = {"role": user.role.value, "active": user.active, "assets": user.assets}
-        await self._record(caller, Action.USER_CHANGED, username, source, facts)
         return user
 
     async def delete(self, caller: Principal, username: str, source: Source) -> None:
@@ -206,13 +214,16 @@ class Accounts:
         ------
         UserMissing
             If there is none of this name.
+        BeyondOwnRights
+            If the user is not limited to assets that the caller reaches.
         LastAdmin
             If nobody would be left to administer.
         """
         await self._floors.require_reachable()
-        user = await self._users.delete(username, self._clock.now())
+        check_reaches(caller, (await self._users.get(username)).assets)
+        async with self._act(caller, Action.USER_DELETED, username, source):
+            user = await self._users.delete(username, self._clock.now())
         await self._floors.raise_to(user_stamp(username, user.generation))
-        await self._record(caller, Action.USER_DELETED, username, source)
 
     async def set_password(
         self, caller: Principal, username: str, new: str, current: str | None, source: Source
@@ -239,32 +250,40 @@ class Accounts:
         user = await self._users.get(username)
         if own:
             await self._prove(user, current, source)
+            await self._throttle.forgive(username, source.address)
         else:
             check_holds(caller, ROLE_PERMISSIONS[user.role], user.assets)
-        check_password(new, username, pointer="/new_password")
-        changed = await self._users.set_password(username, await self._hasher.hash(new), self._clock.now())
+        shortest = min_length(second_factor=user.second_factor)
+        await self._policy.check(new, username, min_length=shortest, pointer="/new_password")
+        password_hash = await self._hasher.hash(new)
+        async with self._act(caller, Action.PASSWORD_CHANGED, username, source):
+            changed = await self._users.set_password(username, password_hash, self._clock.now(), short=is_short(new))
         await self._floors.raise_to(user_stamp(username, changed.generation))
-        await self._record(caller, Action.PASSWORD_CHANGED, username, source)
 
     async def _prove(self, user: User, current: str | None, source: Source) -> None:
-        # The same throttle as for logins: a stolen token must not become a way to guess the password.
-        await self._throttle.admit(user.username, source.address)
-        proved = (
-            current is not None and is_checkable(current) and await self._hasher.verify(current, user.password_hash)
-        )
-        if not proved:
-            await self._record(user.principal(), Action.PASSWORD_CHANGED, user.username, source, success=False)
-            raise WrongCredentials
+        try:
+            await self._prover.check_password(user, current, source.address)
+        except WrongCredentials:
+            event = Event(
+                self._clock.now(),
+                user.username,
+                Action.PASSWORD_CHANGED.value,
+                user.username,
+                success=False,
+                source=source,
+            )
+            await self._audit.record(event)
+            raise
 
-    async def _record(
+    def _act(
         self,
         caller: Principal,
         action: Action,
         resource: str,
         source: Source,
-        facts: dict[str, JSON] | None = None,
-        *,
-        success: bool = True,
-    ) -> None:
-        event = Event(self._clock.now(), caller.subject, action.value, resource, success, source, facts or {})
-        await self._audit.record(event)
+        facts: Mapping[str, JSON] | None = None,
+    ) -> AbstractAsyncContextManager[None]:
+        event = Event(
+            self._clock.now(), caller.subject, action.value, resource, success=True, source=source, facts=facts or {}
+        )
+        return self._audit.together(event)

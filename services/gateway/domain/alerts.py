@@ -109,7 +109,6 @@ class AlertList:
         if not caller.may_reach(found.alert.asset):
             raise AlertMissing(alert_id)
         now = self._clock.now()
-        acknowledged = await self._alerts.acknowledge(alert_id, by=caller.subject, now=now)
         event = Event(now, caller.subject, Action.ALERT_ACKNOWLEDGED.value, alert_id, success=True, source=source)
-        await self._audit.record(event)
-        return acknowledged
+        async with self._audit.together(event):
+            return await self._alerts.acknowledge(alert_id, by=caller.subject, now=now)

@@ -15,14 +15,19 @@ import re
 import zlib
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import StrEnum
 
+from services.gateway.domain.addresses import Network
 from services.gateway.domain.errors import (
     ApiKeyDeactivated,
     ApiKeyExpired,
     ApiKeyInvalid,
+    AssetsOutOfReach,
     InvalidExpiry,
+    LimitTooHigh,
     ScopesTooWide,
 )
+from services.gateway.domain.rate_limit import Limit
 from services.gateway.domain.users import User
 from shared.principal import ROLE_PERMISSIONS, Permission, Principal
 
@@ -31,12 +36,26 @@ DEFAULT_LIFE = timedelta(days=365)
 # A key that nobody has to renew is a key that nobody remembers.
 LONGEST_LIFE = timedelta(days=3 * 365)
 LONGEST_OVERLAP = timedelta(days=7)
+MAX_NETWORKS = 50
+# Of a key's own limit. Their product in microseconds has to stay below 2^53, up to which Lua's numbers are exact.
+MOST_PER_HOUR = 3_600_000_000
+MOST_AT_ONCE = 1_000_000
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _ID_LENGTH = 12
 _SECRET_LENGTH = 30
 _CHECKSUM_LENGTH = 6
 _KEY = re.compile(rf"{PREFIX}([0-9A-Za-z]{{{_ID_LENGTH}}})([0-9A-Za-z]{{{_SECRET_LENGTH}}})([0-9A-Za-z]{{6}})")
 ENTROPY_BYTES = 48
+# What no asset can be below: as an empty tuple means everything, "nothing" is written as this root.
+_NOWHERE = (".",)
+
+
+class KeyState(StrEnum):
+    """Whether a key counts."""
+
+    ACTIVE = "active"
+    EXPIRED = "expired"
+    DEACTIVATED = "deactivated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +83,10 @@ class ApiKey:
         Asset subtrees the key is limited to, within its owner's; empty means the owner's.
     generation
         Rises with every change that must end what was verified before.
+    networks
+        Where requests with it may come from; empty means anywhere.
+    limit
+        The key's own allowance; `None` for the one that all callers have.
     """
 
     key_id: str
@@ -79,6 +102,14 @@ class ApiKey:
     created_at: datetime
     expires_at: datetime
     last_used_at: datetime | None
+    networks: tuple[Network, ...] = ()
+    limit: Limit | None = None
+
+    def state(self, now: datetime) -> KeyState:
+        """Whether the key counts, as far as it depends on the key alone."""
+        if not self.active:
+            return KeyState.DEACTIVATED
+        return KeyState.EXPIRED if now >= self.expires_at else KeyState.ACTIVE
 
 
 def mint(entropy: bytes, key_id: str | None = None) -> MintedKey:
@@ -162,6 +193,35 @@ def check_scopes(scopes: frozenset[Permission], owner: User) -> None:
         raise ScopesTooWide(tuple(sorted(scope.value for scope in excess)))
 
 
+def check_limit(limit: Limit | None, ceiling: Limit) -> None:
+    """Refuse an own allowance that is larger than the one it stands in for.
+
+    Raises
+    ------
+    LimitTooHigh
+        With one fault for each part that is too large.
+    """
+    if limit is None:
+        return
+    parts = (("requests_per_hour", limit.per_hour, ceiling.per_hour), ("burst", limit.burst, ceiling.burst))
+    if excess := {name: most for name, asked, most in parts if asked > most}:
+        raise LimitTooHigh(excess)
+
+
+def reachable_assets(holder: tuple[str, ...], asked: tuple[str, ...]) -> tuple[str, ...]:
+    """The part of the asked subtrees that their holder may reach; without any asked, all of the holder's.
+
+    Raises
+    ------
+    AssetsOutOfReach
+        If there is no such part: a key for nothing would only look like one.
+    """
+    narrowed = narrow_assets(holder, asked)
+    if narrowed == _NOWHERE:
+        raise AssetsOutOfReach
+    return narrowed
+
+
 def expiry(asked: datetime | None, now: datetime) -> datetime:
     """When a key made or renewed now expires.
 
@@ -193,7 +253,7 @@ def narrow_assets(owner: tuple[str, ...], key: tuple[str, ...]) -> tuple[str, ..
     if not key or not owner:
         return key or owner
     inner = {a for a in owner for b in key if _covers(b, a)} | {b for a in owner for b in key if _covers(a, b)}
-    return tuple(sorted(inner)) or (".",)
+    return tuple(sorted(inner)) or _NOWHERE
 
 
 def _covers(root: str, asset: str) -> bool:

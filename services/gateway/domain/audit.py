@@ -1,11 +1,12 @@
 """Who did what to what: entries that hold one another in place.
 
 Each entry carries the digest of the one before. Changing, removing or reordering an entry breaks every digest after
-it; removing the newest ones shows against the head, which is kept apart.
+it; removing the newest ones shows against the head, which is kept apart. `audit_verification` reads the chain back.
 """
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,6 +17,17 @@ from shared.errors import JSON
 
 FIRST_DIGEST = "0" * 64
 MAX_TEXT = 512
+# Who an entry names that nobody called for: the gateway itself.
+SYSTEM = "system"
+# Who an entry names when the caller proved nothing.
+ANONYMOUS = "anonymous"
+# No user gets a name that means something else in the trail.
+RESERVED_NAMES = frozenset({SYSTEM, ANONYMOUS})
+# What looks like an API key or a token of ours: people paste them where they do not belong.
+_SECRET = re.compile(r"fut_[A-Za-z0-9]{16,}|eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*")
+_MASK = "***"
+# A JSON list has one way to be written and says where each text ends: no two events share it.
+_canonical = json.JSONEncoder(ensure_ascii=True, sort_keys=True, separators=(",", ":")).encode
 
 
 class Action(StrEnum):
@@ -25,17 +37,28 @@ class Action(StrEnum):
     REFRESH = "auth.refresh"
     REFRESH_REUSED = "auth.refresh_reused"
     LOGOUT = "auth.logout"
+    SESSION_ENDED = "auth.session_ended"
+    SESSIONS_ENDED = "auth.sessions_ended"
     USER_CREATED = "user.created"
     USER_CHANGED = "user.changed"
     USER_DELETED = "user.deleted"
     PASSWORD_CHANGED = "user.password_changed"  # noqa: S105  the name of an act
+    SECOND_FACTOR_BEGUN = "user.second_factor_begun"
+    SECOND_FACTOR_ENROLLED = "user.second_factor_enrolled"
+    SECOND_FACTOR_REMOVED = "user.second_factor_removed"
+    RECOVERY_CODES_RENEWED = "user.recovery_codes_renewed"
     KEY_CREATED = "api_key.created"
     KEY_CHANGED = "api_key.changed"
     KEY_ROTATED = "api_key.rotated"
     KEY_DELETED = "api_key.deleted"
+    IDENTITY_CHANGED = "identity.changed"
     ALERT_ACKNOWLEDGED = "alert.acknowledged"
     JOB_CANCELLED = "job.cancelled"
     BOOTSTRAPPED = "system.bootstrapped"
+    RECOVERED = "system.recovered"
+    CHECKPOINT = "audit.checkpoint"
+    CUT = "audit.cut"
+    GAP = "audit.gap"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +69,13 @@ class Source:
     ----------
     address
         Of the peer, or of the client where a trusted proxy names it.
+    user_agent
+        As the client calls itself: to tell sessions apart by, no part of the trail.
     """
 
     address: str
     request_id: str
+    user_agent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,79 +120,20 @@ class Head:
     digest: str = FIRST_DIGEST
 
 
-@dataclass(frozen=True, slots=True)
-class Verification:
-    """Outcome of reading the chain.
-
-    Parameters
-    ----------
-    entries
-        How many were found in order.
-    first_bad_sequence, reason
-        Where and how the chain breaks, if it does.
-    """
-
-    intact: bool
-    entries: int
-    first_bad_sequence: int | None = None
-    reason: str | None = None
-
-
 def append(head: Head, events: Iterable[Event]) -> list[Entry]:
     """Give events their places after the head."""
     entries = []
     for event in events:
         clipped = clip(event)
-        head = Head(head.sequence + 1, _digest(head, clipped))
+        head = Head(head.sequence + 1, digest_after(head, clipped))
         entries.append(Entry(head.sequence, clipped, head.digest))
     return entries
-
-
-class ChainReader:
-    """Verifies a chain page by page, so that its length does not matter."""
-
-    def __init__(self) -> None:
-        self._head = Head()
-        self._broken: Verification | None = None
-
-    def read(self, entries: Iterable[Entry]) -> bool:
-        """Take the next entries in ascending order; false once the chain is broken."""
-        for entry in entries:
-            if self._broken is not None:
-                break
-            expected = self._head.sequence + 1
-            if entry.sequence != expected:
-                self._break(expected, "an entry is missing" if entry.sequence > expected else "an entry is repeated")
-            elif entry.digest != _digest(self._head, entry.event):
-                self._break(expected, "the entry, or the one before it, was changed")
-            else:
-                self._head = Head(entry.sequence, entry.digest)
-        return self._broken is None
-
-    def finish(self, head: Head, ends: tuple[int, int] | None) -> Verification:
-        """Compare the end of the chain with the head that was kept apart.
-
-        Parameters
-        ----------
-        ends
-            The lowest and the highest sequence there are, `None` where there are no entries.
-        """
-        if self._broken is None and self._head != head:
-            self._break(self._head.sequence + 1, "the newest entries are missing, or the head was changed")
-        if self._broken is None and ends is not None and ends != (1, head.sequence):
-            self._break(ends[0] if ends[0] < 1 else ends[1], "there is an entry outside the chain")
-        return self._broken or Verification(intact=True, entries=self._head.sequence)
-
-    def _break(self, sequence: int, reason: str) -> None:
-        self._broken = Verification(
-            intact=False, entries=self._head.sequence, first_bad_sequence=sequence, reason=reason
-        )
 
 
 def clip(event: Event) -> Event:
     """Bring texts that came from outside into a form and size that every database takes."""
     return Event(
-        event.at.replace(microsecond=event.at.microsecond // 1000 * 1000),
+        clip_moment(event.at),
         storable(event.user),
         storable(event.action),
         storable(event.resource),
@@ -176,14 +143,25 @@ def clip(event: Event) -> Event:
     )
 
 
+def clip_moment(moment: datetime) -> datetime:
+    """A moment as the tables keep it, in whole milliseconds."""
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
 def storable(text: str) -> str:
-    """A text as every database takes it: none takes half a surrogate pair, and PostgreSQL no zero byte."""
-    return text[:MAX_TEXT].replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+    """A text as every database takes it: none takes half a surrogate pair, and PostgreSQL no zero byte.
+
+    What looks like a key or a token is masked: the trail is read by more people than may use it.
+    """
+    if "fut_" in text or "eyJ" in text:
+        text = _SECRET.sub(_MASK, text)
+    text = text[:MAX_TEXT].replace("\0", "\ufffd")
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
-def _digest(before: Head, event: Event) -> str:
-    # A JSON list has one way to be written and says where each text ends: no two events share it.
-    content = json.dumps(
+def digest_after(before: Head, event: Event) -> str:
+    """SHA-256 of an event in its place, over the digest of the place before."""
+    content = _canonical(
         [
             before.digest,
             before.sequence + 1,
@@ -195,9 +173,6 @@ def _digest(before: Head, event: Event) -> str:
             event.source.address,
             event.source.request_id,
             dict(event.facts),
-        ],
-        ensure_ascii=True,
-        sort_keys=True,
-        separators=(",", ":"),
+        ]
     )
     return hashlib.sha256(content.encode()).hexdigest()

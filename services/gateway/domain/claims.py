@@ -3,12 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Protocol
 
 from services.gateway.domain.errors import TokenRejected
 from shared.errors import JSON
 
 ISSUER = "futago"
 AUDIENCE = "futago-api"
+# In the header of each (RFC 8725, section 3.11), so that no other token of ours passes for one.
+TOKEN_TYPE = "futago-access+jwt"  # noqa: S105  a name, not a secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,14 @@ class PublicKeys:
     """The keys that tokens are verified with, as JWKs."""
 
     jwks: tuple[Mapping[str, str], ...]
+
+
+class KeyList(Protocol):
+    """Knows the keys that count now."""
+
+    def public_keys(self) -> PublicKeys:
+        """The keys that tokens are verified with."""
+        ...
 
 
 def to_payload(claims: AccessClaims, token_id: str) -> dict[str, JSON]:

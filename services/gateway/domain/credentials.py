@@ -8,14 +8,17 @@ the key), and a change that must end it raises the floor of one of them. Floors 
 import hashlib
 from collections import OrderedDict
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
 from services.gateway.domain import api_keys
+from services.gateway.domain.addresses import Network
 from services.gateway.domain.api_keys import ApiKey
 from services.gateway.domain.claims import AccessClaims
+from services.gateway.domain.duties import Duty, by_key, duty_of, in_session
 from services.gateway.domain.errors import (
     ApiKeyInvalid,
     ApiKeyMissing,
@@ -25,10 +28,11 @@ from services.gateway.domain.errors import (
     TokenRejected,
     UserMissing,
 )
+from services.gateway.domain.rate_limit import Limit
 from services.gateway.domain.refresh import Family
 from services.gateway.domain.users import User
 from shared.clock import Clock
-from shared.principal import Principal
+from shared.principal import Principal, Role
 
 LONGEST_MEMORY_S = 600.0
 _MAX_CREDENTIAL_BYTES = 8192
@@ -74,6 +78,14 @@ class Verified:
         Of an API key; `None` for a token.
     expires_at
         When the credential itself ends.
+    networks
+        Where requests with it may come from; empty means anywhere.
+    limit
+        The credential's own allowance; `None` for the one that all callers have.
+    second_factor
+        Whether the user has one.
+    duty
+        What the caller has to do before anything else is allowed.
     """
 
     principal: Principal
@@ -81,6 +93,10 @@ class Verified:
     stamps: tuple[Stamp, ...]
     session_id: str | None = None
     key_id: str | None = None
+    networks: tuple[Network, ...] = ()
+    limit: Limit | None = None
+    second_factor: bool = False
+    duty: Duty | None = None
 
 
 class TokenReader(Protocol):
@@ -112,6 +128,18 @@ class KeyReader(Protocol):
 
     async def get(self, key_id: str) -> ApiKey:
         """Raise `ApiKeyMissing` if there is none."""
+        ...
+
+
+class ExternalVerifier(Protocol):
+    """Verifies tokens of identity providers."""
+
+    def recognises(self, text: str) -> bool:
+        """Whether a token names one of the providers as its issuer; nothing about it is verified."""
+        ...
+
+    async def verify(self, text: str) -> Verified:
+        """Raise an error of kind `UNAUTHENTICATED` or `FORBIDDEN`, or `UNAVAILABLE` if nobody can say."""
         ...
 
 
@@ -165,6 +193,10 @@ class Authenticator:
 
     Parameters
     ----------
+    second_factor_roles
+        Roles whose users need a second factor.
+    external
+        Verifies tokens of identity providers; `None` where there are none.
     memory_s
         How long a verification is remembered, at most until the credential expires [s].
     memory_size
@@ -179,6 +211,8 @@ class Authenticator:
         families: FamilyReader,
         keys: KeyReader,
         clock: Clock,
+        second_factor_roles: AbstractSet[Role] = frozenset(),
+        external: ExternalVerifier | None = None,
         memory_s: float = LONGEST_MEMORY_S,
         memory_size: int = 10_000,
     ) -> None:
@@ -187,6 +221,8 @@ class Authenticator:
         self._families = families
         self._keys = keys
         self._clock = clock
+        self._second_factor_roles = second_factor_roles
+        self._external = external
         self._memory_life = timedelta(seconds=min(memory_s, LONGEST_MEMORY_S))
         self._memory_size = memory_size
         self._memory: OrderedDict[bytes, tuple[datetime, Verified]] = OrderedDict()
@@ -207,6 +243,10 @@ class Authenticator:
         """Drop what is remembered of a credential: a floor has passed it."""
         self._memory.pop(fingerprint, None)
 
+    def forget_all(self) -> None:
+        """Drop everything that is remembered: a floor may have passed any of it."""
+        self._memory.clear()
+
     def remember(self, fingerprint: bytes, verified: Verified) -> None:
         """Keep a verification that no floor contradicts."""
         until = min(verified.expires_at, self._clock.now() + self._memory_life)
@@ -220,11 +260,14 @@ class Authenticator:
         Raises
         ------
         AppError
-            Of kind `UNAUTHENTICATED`, whatever is wrong with it.
+            Of kind `UNAUTHENTICATED`, whatever is wrong with it; `FORBIDDEN` if an identity provider vouches for a
+            caller to whom nothing here is open.
         """
-        if credential.kind is CredentialKind.TOKEN:
-            return await self._verify_token(credential.text)
-        return await self._verify_key(credential.text)
+        if credential.kind is CredentialKind.API_KEY:
+            return await self._verify_key(credential.text)
+        if self._external is not None and self._external.recognises(credential.text):
+            return await self._external.verify(credential.text)
+        return await self._verify_token(credential.text)
 
     async def _verify_token(self, text: str) -> Verified:
         claims = self._tokens.read(text)
@@ -241,7 +284,15 @@ class Authenticator:
         if family.revoked_at is not None:
             raise TokenRejected
         stamps = (user_stamp(user.username, user.generation), session_stamp(family.family_id))
-        return Verified(user.principal(), claims.expires_at, stamps, session_id=family.family_id)
+        duty = duty_of(user, self._second_factor_roles)
+        return Verified(
+            in_session(user.principal(), duty),
+            claims.expires_at,
+            stamps,
+            session_id=family.family_id,
+            second_factor=user.second_factor,
+            duty=duty,
+        )
 
     async def _verify_key(self, text: str) -> Verified:
         try:
@@ -251,4 +302,12 @@ class Authenticator:
             raise ApiKeyInvalid from None
         principal = api_keys.verify(text, key, owner, self._clock.now())
         stamps = (user_stamp(owner.username, owner.generation), key_stamp(key.key_id, key.generation))
-        return Verified(principal, api_keys.ends_at(text, key), stamps, key_id=key.key_id)
+        return Verified(
+            by_key(principal, duty_of(owner, self._second_factor_roles)),
+            api_keys.ends_at(text, key),
+            stamps,
+            key_id=key.key_id,
+            networks=key.networks,
+            limit=key.limit,
+            second_factor=owner.second_factor,
+        )

@@ -23,6 +23,28 @@ def check_holds(caller: Principal, permissions: AbstractSet[Permission], assets:
         If a permission or a subtree is not the caller's.
     """
     missing = sorted(permission.value for permission in permissions - caller.permissions)
-    reaches = not caller.assets or (bool(assets) and all(map(caller.may_reach, assets)))
-    if missing or not reaches:
+    if missing or not _reaches(caller, assets):
         raise BeyondOwnRights(tuple(missing))
+
+
+def check_reaches(caller: Principal, assets: tuple[str, ...]) -> None:
+    """Let the caller change or end a user or key, whatever that may do, if it works where the caller does.
+
+    Who is limited to one site does not lock out the people of another.
+
+    Parameters
+    ----------
+    assets
+        Subtrees that the user or key is limited to; empty means all.
+
+    Raises
+    ------
+    BeyondOwnRights
+        If a subtree is not the caller's.
+    """
+    if not _reaches(caller, assets):
+        raise BeyondOwnRights(())
+
+
+def _reaches(caller: Principal, assets: tuple[str, ...]) -> bool:
+    return not caller.assets or (bool(assets) and all(map(caller.may_reach, assets)))

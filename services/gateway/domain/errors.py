@@ -1,5 +1,6 @@
 """What the gateway refuses, and why; the words are for the caller."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from shared.errors import AppError, Fault, Kind
@@ -95,6 +96,56 @@ class RefreshRejected(AppError):
         super().__init__("this refresh token cannot be used: log in again")
 
 
+class SessionMissing(AppError):
+    """The user has no such session, or it has ended."""
+
+    kind: ClassVar[Kind] = Kind.MISSING
+    code: ClassVar[str] = "gateway.session_missing"
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__("there is no such session", id=session_id)
+
+
+class NotEntitled(AppError):
+    """An identity provider vouches for the caller, but what it says about them opens nothing here."""
+
+    kind: ClassVar[Kind] = Kind.FORBIDDEN
+    code: ClassVar[str] = "gateway.not_entitled"
+
+    def __init__(self, lacks: str) -> None:
+        super().__init__(f"your identity provider gives you {lacks} here: ask whoever administers it", lacks=lacks)
+
+
+class IdentityDisabled(AppError):
+    """An administrator refuses this identity, whatever its provider says."""
+
+    kind: ClassVar[Kind] = Kind.UNAUTHENTICATED
+    code: ClassVar[str] = "gateway.identity_disabled"
+
+    def __init__(self) -> None:
+        super().__init__("this identity is disabled here")
+
+
+class IdentityMissing(AppError):
+    """There is no external identity of this id."""
+
+    kind: ClassVar[Kind] = Kind.MISSING
+    code: ClassVar[str] = "gateway.identity_missing"
+
+    def __init__(self, identity_id: str) -> None:
+        super().__init__("there is no such identity", id=identity_id)
+
+
+class IdentityProviderAway(AppError):
+    """The keys of the token's issuer are not known, as it does not answer."""
+
+    kind: ClassVar[Kind] = Kind.UNAVAILABLE
+    code: ClassVar[str] = "gateway.identity_provider_away"
+
+    def __init__(self, provider: str, retry_after_s: float) -> None:
+        super().__init__("the identity provider does not answer", retry_after_s=retry_after_s, provider=provider)
+
+
 class NotAllowed(AppError):
     """The caller is known and may not do this."""
 
@@ -103,6 +154,16 @@ class NotAllowed(AppError):
 
     def __init__(self, needs: str) -> None:
         super().__init__(f"this needs the permission {needs!r}", needs=needs)
+
+
+class AddressNotAllowed(AppError):
+    """The credential counts, but not from where the request came."""
+
+    kind: ClassVar[Kind] = Kind.FORBIDDEN
+    code: ClassVar[str] = "gateway.address_not_allowed"
+
+    def __init__(self) -> None:
+        super().__init__("this credential may not be used from this address")
 
 
 class BeyondOwnRights(AppError):
@@ -133,6 +194,16 @@ class TooManyRequests(AppError):
 
     def __init__(self, retry_after_s: float) -> None:
         super().__init__("too many requests: slow down", retry_after_s=retry_after_s)
+
+
+class TooManyStreams(AppError):
+    """The caller follows what happens over as many connections as one may, or this process over all it has."""
+
+    kind: ClassVar[Kind] = Kind.RATE_LIMITED
+    code: ClassVar[str] = "gateway.too_many_streams"
+
+    def __init__(self, most: int) -> None:
+        super().__init__("too many event streams are open: close one", retry_after_s=5.0, most=most)
 
 
 class TooManyAttempts(AppError):
@@ -184,6 +255,38 @@ class ScopesTooWide(AppError):
     def __init__(self, excess: tuple[str, ...]) -> None:
         faults = [Fault("/scopes", f"the owner's role does not include {scope!r}") for scope in excess]
         super().__init__("an API key may do no more than its owner", faults=faults)
+
+
+class AssetsOutOfReach(AppError):
+    """None of the subtrees asked for is the owner's, or the caller's."""
+
+    kind: ClassVar[Kind] = Kind.INVALID
+    code: ClassVar[str] = "gateway.assets_out_of_reach"
+
+    def __init__(self) -> None:
+        detail = "these assets are out of reach of the key's owner, or of the caller"
+        super().__init__("this key could reach nothing", faults=[Fault("/assets", detail)])
+
+
+class LimitTooHigh(AppError):
+    """An own allowance larger than the one all callers have, asked for by somebody who does not manage keys."""
+
+    kind: ClassVar[Kind] = Kind.INVALID
+    code: ClassVar[str] = "gateway.limit_too_high"
+
+    def __init__(self, most: Mapping[str, int]) -> None:
+        faults = [Fault(f"/limit/{name}", f"at most {value}") for name, value in most.items()]
+        super().__init__("only those who manage keys give one more than every caller has", faults=faults)
+
+
+class ExternalCaller(AppError):
+    """The caller is vouched for by an identity provider and has no account here that could own this."""
+
+    kind: ClassVar[Kind] = Kind.FORBIDDEN
+    code: ClassVar[str] = "gateway.external_caller"
+
+    def __init__(self) -> None:
+        super().__init__("an identity provider vouches for you: API keys belong to accounts of this system")
 
 
 class InvalidExpiry(AppError):
@@ -244,6 +347,16 @@ class LastAdmin(AppError):
 
     def __init__(self) -> None:
         super().__init__("this is the last active administrator")
+
+
+class AuditTrailBroken(AppError):
+    """Somebody wrote into the audit trail: nothing can be added, so nothing that must be recorded may happen."""
+
+    kind: ClassVar[Kind] = Kind.UNAVAILABLE
+    code: ClassVar[str] = "gateway.audit_trail_broken"
+
+    def __init__(self) -> None:
+        super().__init__("the audit trail cannot be continued: verify it", retry_after_s=60.0)
 
 
 class AlertMissing(AppError):

@@ -6,7 +6,8 @@ References
 .. [2] RFC 9112, section 6.3 and 11.2: message length, and request smuggling
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import lru_cache
 
 from shared.errors import AppError, Kind
 
@@ -43,6 +44,7 @@ _NOT_INWARD_PREFIXES = (b"x-futago-", b"x-forwarded-", b"x-original-", b"x-rewri
 _NOT_OUTWARD = _HOP_BY_HOP | {b"date", b"server", b"set-cookie", b"x-powered-by"}
 _NOT_OUTWARD_PREFIXES = (b"x-futago-",)
 _MAX_LENGTH_DIGITS = 15
+_MOST_NAMES = 1024
 
 
 class AmbiguousFraming(AppError):
@@ -82,22 +84,38 @@ def body_length(headers: Iterable[tuple[bytes, bytes]]) -> int | None:
 
 def inward(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
     """Headers of a request that a service gets to see."""
-    return _without(headers, _NOT_INWARD, _NOT_INWARD_PREFIXES)
+    return _without(headers, _kept_inward)
 
 
 def outward(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
     """Headers of a service's answer that the caller gets to see."""
-    return _without(headers, _NOT_OUTWARD, _NOT_OUTWARD_PREFIXES)
+    return _without(headers, _kept_outward)
 
 
-def _without(headers: Iterable[tuple[bytes, bytes]], names: frozenset[bytes], prefixes: tuple[bytes, ...]) -> Headers:
+def _without(headers: Iterable[tuple[bytes, bytes]], kept_as: Callable[[bytes], bytes | None]) -> Headers:
     kept, named_by_connection = [], set()
     for raw_name, value in headers:
-        name = raw_name.lower()
-        if name == b"connection":
-            named_by_connection |= {option.strip().lower() for option in value.split(b",")}
-        # Some servers read `_` as `-`, so that a name that looks harmless here could become another one there.
-        plain = name.replace(b"_", b"-")
-        if plain not in names and not plain.startswith(prefixes):
+        name = kept_as(raw_name)
+        if name is not None:
             kept.append((name, value))
+        elif raw_name.lower() == b"connection":
+            named_by_connection |= {option.strip().lower() for option in value.split(b",")}
     return [pair for pair in kept if pair[0] not in named_by_connection] if named_by_connection else kept
+
+
+# The same few names come with every request.
+@lru_cache(maxsize=_MOST_NAMES)
+def _kept_inward(name: bytes) -> bytes | None:
+    return _unless(name, _NOT_INWARD, _NOT_INWARD_PREFIXES)
+
+
+@lru_cache(maxsize=_MOST_NAMES)
+def _kept_outward(name: bytes) -> bytes | None:
+    return _unless(name, _NOT_OUTWARD, _NOT_OUTWARD_PREFIXES)
+
+
+def _unless(raw_name: bytes, names: frozenset[bytes], prefixes: tuple[bytes, ...]) -> bytes | None:
+    name = raw_name.lower()
+    # Some servers read `_` as `-`, so that a name that looks harmless here could become another one there.
+    plain = name.replace(b"_", b"-")
+    return None if plain in names or plain.startswith(prefixes) else name

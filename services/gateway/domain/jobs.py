@@ -9,9 +9,7 @@ from services.gateway.domain.pages import Page
 from services.gateway.domain.sessions import AuditTrail, Floors
 from shared.clock import Clock
 from shared.contracts.job import Job, JobMissing
-from shared.principal import Permission, Principal, Role
-
-_SEE_ALL = frozenset({Role.ENGINEER, Role.ADMIN})
+from shared.principal import Permission, Principal
 
 
 class JobBook(Protocol):
@@ -31,7 +29,10 @@ class JobBook(Protocol):
 
 
 class JobDesk:
-    """What callers do with jobs: engineers and administrators with all, others with their own."""
+    """What callers do with jobs: engineers and administrators with all, others with their own.
+
+    Who is limited to some assets is among the others: a job under way does not tell which assets it is about.
+    """
 
     def __init__(self, *, jobs: JobBook, floors: Floors, audit: AuditTrail, clock: Clock) -> None:
         self._jobs = jobs
@@ -41,7 +42,7 @@ class JobDesk:
 
     async def page(self, caller: Principal, *, limit: int, cursor: str | None) -> Page[Job]:
         """List the jobs that the caller may see, newest first; a page may then hold fewer than `limit`."""
-        owner = None if caller.role in _SEE_ALL else caller.subject
+        owner = None if caller.may_see_work_of(None) else caller.subject
         page = await self._jobs.page(owner=owner, limit=limit, cursor=cursor)
         return replace(page, items=tuple(job for job in page.items if _in_reach(caller, job)))
 
@@ -55,7 +56,7 @@ class JobDesk:
             caller is not to know of.
         """
         job = await self._jobs.get(job_id)
-        if (caller.role not in _SEE_ALL and job.owner != caller.subject) or not _in_reach(caller, job):
+        if not may_see(caller, job):
             raise JobMissing(job_id)
         return job
 
@@ -74,12 +75,16 @@ class JobDesk:
         if not caller.may(needs):
             raise NotAllowed(needs.value)
         await self._floors.require_reachable()
-        cancelled = await self._jobs.cancel(job_id)
         event = Event(
             self._clock.now(), caller.subject, Action.JOB_CANCELLED.value, job_id, success=True, source=source
         )
-        await self._audit.record(event)
-        return cancelled
+        async with self._audit.together(event):
+            return await self._jobs.cancel(job_id)
+
+
+def may_see(caller: Principal, job: Job) -> bool:
+    """Whether a job is the caller's to know of."""
+    return caller.may_see_work_of(job.owner) and _in_reach(caller, job)
 
 
 def _needs(job: Job) -> Permission:

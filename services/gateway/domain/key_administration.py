@@ -1,6 +1,7 @@
 """Making, changing, rotating and deleting API keys."""
 
-from dataclasses import dataclass, replace
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -8,49 +9,19 @@ from services.gateway.domain import api_keys
 from services.gateway.domain.api_keys import ApiKey, MintedKey
 from services.gateway.domain.audit import Action, Event, Source
 from services.gateway.domain.credentials import UserReader, key_stamp
-from services.gateway.domain.delegation import check_holds
-from services.gateway.domain.errors import ApiKeyMissing, NotAllowed, ScopesTooWide
+from services.gateway.domain.delegation import check_holds, check_reaches
+from services.gateway.domain.errors import ApiKeyMissing, ExternalCaller, NotAllowed, ScopesTooWide
+from services.gateway.domain.key_requests import Keep, KeyChange, KeyFilter, KeyRequest
 from services.gateway.domain.pages import Page
+from services.gateway.domain.rate_limit import Limit
 from services.gateway.domain.sessions import AuditTrail, Entropy, Floors
 from services.gateway.domain.users import User, scopes_of
-from shared.clock import Clock
+from shared.clock import Clock, rfc3339
 from shared.errors import JSON
-from shared.principal import ROLE_PERMISSIONS, Permission, Principal
+from shared.principal import EXTERNAL, ROLE_PERMISSIONS, Permission, Principal
 
 # What a machine that reads and predicts needs; more has to be asked for.
 _DEFAULT_SCOPES = frozenset({Permission.READ, Permission.PREDICT, Permission.SCORE})
-
-
-@dataclass(frozen=True, slots=True)
-class KeyRequest:
-    """A key somebody asks for.
-
-    Parameters
-    ----------
-    owner
-        Whose key it becomes; `None` for the caller's own.
-    scopes
-        `None` for reading, predicting and scoring, as far as the owner may.
-    expires_at, expires_in_days
-        One of them, or `None` for a year from now.
-    """
-
-    name: str
-    owner: str | None = None
-    scopes: frozenset[Permission] | None = None
-    assets: tuple[str, ...] = ()
-    expires_at: datetime | None = None
-    expires_in_days: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class KeyChange:
-    """What is changed about a key; `None` leaves a field as it is."""
-
-    name: str | None = None
-    active: bool | None = None
-    scopes: frozenset[Permission] | None = None
-    expires_at: datetime | None = None
 
 
 class KeyStore(Protocol):
@@ -64,12 +35,15 @@ class KeyStore(Protocol):
         """Keep a new key."""
         ...
 
-    async def page(self, *, owner: str | None, limit: int, cursor: str | None) -> Page[ApiKey]:
-        """Keys by id, of one owner or of all."""
+    async def page(self, wanted: KeyFilter, *, now: datetime, limit: int, cursor: str | None) -> Page[ApiKey]:
+        """Keys by id."""
         ...
 
     async def replace(self, key: ApiKey) -> ApiKey:
-        """Store the key under the next generation; raise `ChangedMeanwhile` if its generation is not the newest."""
+        """Store the key under the next generation; raise `ChangedMeanwhile` if its generation is not the newest.
+
+        When it was last used is not stored: others note that meanwhile.
+        """
         ...
 
     async def delete(self, key_id: str) -> ApiKey:
@@ -78,7 +52,13 @@ class KeyStore(Protocol):
 
 
 class KeyAdministration:
-    """What users do with their own keys, and those who manage keys with all."""
+    """What users do with their own keys, and those who manage keys with all.
+
+    Parameters
+    ----------
+    ceiling
+        The allowance of all callers, which only those who manage keys exceed for a key.
+    """
 
     def __init__(
         self,
@@ -89,6 +69,7 @@ class KeyAdministration:
         audit: AuditTrail,
         clock: Clock,
         entropy: Entropy,
+        ceiling: Limit,
     ) -> None:
         self._keys = keys
         self._users = users
@@ -96,11 +77,21 @@ class KeyAdministration:
         self._audit = audit
         self._clock = clock
         self._entropy = entropy
+        self._ceiling = ceiling
 
-    async def page(self, caller: Principal, *, limit: int, cursor: str | None) -> Page[ApiKey]:
-        """List the caller's keys, or all for those who manage keys."""
-        owner = None if caller.may(Permission.MANAGE_KEYS) else caller.subject
-        return await self._keys.page(owner=owner, limit=limit, cursor=cursor)
+    async def page(self, caller: Principal, wanted: KeyFilter, *, limit: int, cursor: str | None) -> Page[ApiKey]:
+        """List the caller's keys, or all for those who manage keys.
+
+        Raises
+        ------
+        NotAllowed
+            If somebody else's are asked for and the caller does not manage keys.
+        """
+        if not caller.may(Permission.MANAGE_KEYS):
+            if wanted.owner not in {None, caller.subject}:
+                raise NotAllowed(Permission.MANAGE_KEYS.value)
+            wanted = replace(wanted, owner=caller.subject)
+        return await self._keys.page(wanted, now=self._clock.now(), limit=limit, cursor=cursor)
 
     async def create(self, caller: Principal, asked: KeyRequest, source: Source) -> tuple[ApiKey, MintedKey]:
         """Make a key; its text is in the second part of the answer and nowhere else.
@@ -113,13 +104,20 @@ class KeyAdministration:
             If there is no such owner.
         ScopesTooWide
             If it would do more than its owner, or than the key that asks.
+        AssetsOutOfReach
+            If neither owner nor caller reaches any of the assets.
+        LimitTooHigh
+            If its own limit is above the ceiling and the caller does not manage keys.
         InvalidExpiry
             If it would end in the past or live too long.
+        ExternalCaller
+            If the caller has no account here that could own it.
         """
         owner = await self._owner(caller, asked.owner or caller.subject)
         role_scopes = ROLE_PERMISSIONS[owner.role]
         scopes = _DEFAULT_SCOPES & role_scopes & caller.permissions if asked.scopes is None else asked.scopes
         self._check_scopes(caller, owner, scopes)
+        self._check_limit(caller, asked.limit)
         now = self._clock.now()
         expires_at = asked.expires_at
         if asked.expires_in_days is not None:
@@ -133,16 +131,17 @@ class KeyAdministration:
             former_digest=None,
             former_until=None,
             scopes=scopes,
-            assets=api_keys.narrow_assets(caller.assets, asked.assets),
+            assets=_assets(caller, owner, asked.assets),
             active=True,
             generation=1,
             created_at=now,
             expires_at=api_keys.expiry(expires_at, now),
             last_used_at=None,
+            networks=asked.networks,
+            limit=asked.limit,
         )
-        await self._keys.add(key)
-        facts: dict[str, JSON] = {"owner": key.owner, "scopes": scopes_of(scopes)}
-        await self._record(caller, Action.KEY_CREATED, key.key_id, source, facts)
+        async with self._act(caller, Action.KEY_CREATED, key.key_id, source, {"owner": key.owner} | _facts(key)):
+            await self._keys.add(key)
         return key, minted
 
     async def change(self, caller: Principal, key_id: str, change: KeyChange, source: Source) -> ApiKey:
@@ -152,33 +151,36 @@ class KeyAdministration:
         ------
         ApiKeyMissing
             If there is no such key, or it is not the caller's to manage.
-        ScopesTooWide, InvalidExpiry
+        ScopesTooWide, AssetsOutOfReach, LimitTooHigh, InvalidExpiry
             As for `create`.
         """
         await self._floors.require_reachable()
         key, owner = await self._find(caller, key_id)
         if change.scopes is not None:
             self._check_scopes(caller, owner, change.scopes)
+        limit = key.limit if isinstance(change.limit, Keep) else change.limit
+        if limit != key.limit:
+            self._check_limit(caller, limit)
         expires_at = key.expires_at
         if change.expires_at is not None:
             expires_at = api_keys.expiry(change.expires_at, self._clock.now())
-        changed = await self._store(
-            replace(
-                key,
-                name=key.name if change.name is None else change.name,
-                active=key.active if change.active is None else change.active,
-                scopes=key.scopes if change.scopes is None else change.scopes,
-                expires_at=expires_at,
-            )
+        changed = replace(
+            key,
+            name=key.name if change.name is None else change.name,
+            active=key.active if change.active is None else change.active,
+            scopes=key.scopes if change.scopes is None else change.scopes,
+            expires_at=expires_at,
+            assets=key.assets if change.assets is None else _assets(caller, owner, change.assets),
+            networks=key.networks if change.networks is None else change.networks,
+            limit=limit,
         )
-        facts: dict[str, JSON] = {"active": changed.active, "scopes": scopes_of(changed.scopes)}
-        await self._record(caller, Action.KEY_CHANGED, key_id, source, facts)
-        return changed
+        facts: dict[str, JSON] = {"active": changed.active} | _facts(changed)
+        return await self._store(changed, self._act(caller, Action.KEY_CHANGED, key_id, source, facts))
 
     async def rotate(
         self, caller: Principal, key_id: str, overlap: timedelta, source: Source
     ) -> tuple[ApiKey, MintedKey]:
-        """Give a key a new text; the old one counts for the overlap only.
+        """Give a key a new text; the old one counts for the overlap only, and the one before it no longer.
 
         Raises
         ------
@@ -192,16 +194,14 @@ class KeyAdministration:
         if key.owner != caller.subject or caller.method == "api_key":
             check_holds(caller, key.scopes, api_keys.narrow_assets(owner.assets, key.assets))
         minted = api_keys.mint(self._entropy(api_keys.ENTROPY_BYTES), key_id)
-        rotated = await self._store(
-            replace(
-                key,
-                digest=minted.digest,
-                former_digest=key.digest if overlap else None,
-                former_until=self._clock.now() + overlap if overlap else None,
-            )
+        rotated = replace(
+            key,
+            digest=minted.digest,
+            former_digest=key.digest if overlap else None,
+            former_until=self._clock.now() + overlap if overlap else None,
         )
-        await self._record(caller, Action.KEY_ROTATED, key_id, source, {"overlap_s": overlap.total_seconds()})
-        return rotated, minted
+        act = self._act(caller, Action.KEY_ROTATED, key_id, source, {"overlap_s": overlap.total_seconds()})
+        return await self._store(rotated, act), minted
 
     async def delete(self, caller: Principal, key_id: str, source: Source) -> None:
         """Remove a key.
@@ -212,14 +212,16 @@ class KeyAdministration:
             If there is no such key, or it is not the caller's to manage.
         """
         await self._floors.require_reachable()
-        await self._find(caller, key_id)
-        key = await self._keys.delete(key_id)
+        found, _ = await self._find(caller, key_id)
+        async with self._act(caller, Action.KEY_DELETED, key_id, source, {"owner": found.owner}):
+            key = await self._keys.delete(key_id)
         await self._floors.raise_to(key_stamp(key_id, key.generation + 1))
-        await self._record(caller, Action.KEY_DELETED, key_id, source, {"owner": key.owner})
 
     async def _owner(self, caller: Principal, username: str) -> User:
         if not caller.may(Permission.MANAGE_KEYS) and (username != caller.subject or caller.method == "api_key"):
             raise NotAllowed(Permission.MANAGE_KEYS.value)
+        if caller.method == EXTERNAL and username == caller.subject:
+            raise ExternalCaller
         return await self._users.get(username)
 
     async def _find(self, caller: Principal, key_id: str) -> tuple[ApiKey, User]:
@@ -227,26 +229,54 @@ class KeyAdministration:
         # Somebody else's key looks like none: ids are not for exploring.
         if not caller.may(Permission.MANAGE_KEYS) and (key.owner != caller.subject or caller.method == "api_key"):
             raise ApiKeyMissing(key_id)
-        return key, await self._users.get(key.owner)
+        owner = await self._users.get(key.owner)
+        if key.owner != caller.subject:
+            check_reaches(caller, api_keys.narrow_assets(owner.assets, key.assets))
+        return key, owner
 
     def _check_scopes(self, caller: Principal, owner: User, scopes: frozenset[Permission]) -> None:
         api_keys.check_scopes(scopes, owner)
         if caller.method == "api_key" and (excess := scopes - caller.permissions):
             raise ScopesTooWide(tuple(scopes_of(excess)))
 
-    async def _store(self, key: ApiKey) -> ApiKey:
-        stored = await self._keys.replace(key)
+    def _check_limit(self, caller: Principal, limit: Limit | None) -> None:
+        if not caller.may(Permission.MANAGE_KEYS):
+            api_keys.check_limit(limit, self._ceiling)
+
+    async def _store(self, key: ApiKey, act: AbstractAsyncContextManager[None]) -> ApiKey:
+        async with act:
+            stored = await self._keys.replace(key)
         await self._floors.raise_to(key_stamp(stored.key_id, stored.generation))
         return stored
 
-    async def _record(
+    def _act(
         self,
         caller: Principal,
         action: Action,
         resource: str,
         source: Source,
         facts: dict[str, JSON],
-    ) -> None:
-        await self._audit.record(
+    ) -> AbstractAsyncContextManager[None]:
+        return self._audit.together(
             Event(self._clock.now(), caller.subject, action.value, resource, success=True, source=source, facts=facts)
         )
+
+
+def _assets(caller: Principal, owner: User, asked: tuple[str, ...]) -> tuple[str, ...]:
+    """The asked subtrees as far as the caller reaches; what lies outside the owner's does not count at use."""
+    assets = api_keys.reachable_assets(caller.assets, asked)
+    api_keys.reachable_assets(owner.assets, assets)
+    return assets
+
+
+def _facts(key: ApiKey) -> dict[str, JSON]:
+    limit: JSON = None
+    if key.limit is not None:
+        limit = {"requests_per_hour": key.limit.per_hour, "burst": key.limit.burst}
+    return {
+        "scopes": scopes_of(key.scopes),
+        "assets": key.assets,
+        "networks": [str(network) for network in key.networks],
+        "limit": limit,
+        "expires_at": rfc3339(key.expires_at),
+    }

@@ -37,6 +37,14 @@ _EVERYWHERE = {
     "429": "Too many requests: see `Retry-After`",
     "503": "A part of the system is away: see `Retry-After`",
 }
+# What holds of every path, and would only be noise on each of them.
+_RULES = """Every path has one spelling: case counts, and with a slash at its end it is another path, which is a 404.
+
+`HEAD` is answered wherever `GET` is, with the same headers and no body. Any other method that a path does not list is a
+405, `OPTIONS` too unless the gateway is told of origins whose pages may call it; `Allow` names those that it has.
+
+Every error is a problem document (RFC 9457) and carries the request's id.
+"""
 _FROM_UPSTREAM = {"502": "A service broke off before it answered", "504": "A service did not answer in time"}
 
 
@@ -54,6 +62,7 @@ def merge(own: Document, services: Mapping[Service, Document], table: AccessTabl
         Documents of those services that could be asked.
     """
     merged = copy.deepcopy(own)
+    merged["info"] = {**merged.get("info", {}), "description": _RULES}
     components = merged.setdefault("components", {})
     components["securitySchemes"] = copy.deepcopy(_SECURITY_SCHEMES)
     schemas = components.setdefault("schemas", {})

@@ -3,9 +3,16 @@
 Length and a blocklist, no rules on composition: NIST SP 800-63B-4, section 3.1.1, and OWASP ASVS 5, section 6.2.
 """
 
+import unicodedata
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
+from typing import Protocol
+
 from services.gateway.domain.errors import PasswordRefused
 
 MIN_LENGTH = 15
+# NIST SP 800-63B-4, section 3.1.1.2: where a second factor is asked for as well.
+MIN_LENGTH_BESIDE_FACTOR = 8
 # Hashing a longer text would let one request buy much more work than it costs to send.
 MAX_BYTES = 1024
 # Texts that are long enough and still among the first a guesser tries, compared without case and separators.
@@ -38,11 +45,41 @@ _LEAST_DISTINCT = 5
 _LEAST_BEYOND_CONTEXT = 8
 
 
-def check_password(password: str, username: str, *, pointer: str = "/password") -> None:
+class WordLists(Protocol):
+    """Words and passwords that are in everybody's lists."""
+
+    async def words(self) -> AbstractSet[str]:
+        """All of them, as `plain` writes them."""
+        ...
+
+
+class PasswordPolicy:
+    """Decides which passwords are stored."""
+
+    def __init__(self, lists: WordLists) -> None:
+        self._lists = lists
+
+    async def check(
+        self, password: str, username: str, *, min_length: int = MIN_LENGTH, pointer: str = "/password"
+    ) -> None:
+        """As `check_password`, with the lists."""
+        check_password(password, username, await self._lists.words(), min_length=min_length, pointer=pointer)
+
+
+def check_password(
+    password: str,
+    username: str,
+    common: AbstractSet[str] = frozenset(),
+    *,
+    min_length: int = MIN_LENGTH,
+    pointer: str = "/password",
+) -> None:
     """Accept a new password, or say everything that is wrong with it.
 
     Parameters
     ----------
+    common
+        Words and passwords that are not accepted, alone or repeated, as `plain` writes them.
     pointer
         Where the password stood in the request body, for the answer.
 
@@ -51,8 +88,13 @@ def check_password(password: str, username: str, *, pointer: str = "/password") 
     PasswordRefused
         With one fault for each broken rule.
     """
-    if reasons := tuple(_reasons(password, username)):
+    if reasons := tuple(_reasons(password, username, common, min_length)):
         raise PasswordRefused(reasons, pointer)
+
+
+def min_length(*, second_factor: bool) -> int:
+    """How many characters a user's password has at least."""
+    return MIN_LENGTH_BESIDE_FACTOR if second_factor else MIN_LENGTH
 
 
 def is_checkable(password: str) -> bool:
@@ -60,26 +102,60 @@ def is_checkable(password: str) -> bool:
     return len(password.encode()) <= MAX_BYTES
 
 
-def _reasons(password: str, username: str) -> list[str]:
-    plain = "".join(character for character in password.casefold() if character.isalnum())
-    name = "".join(character for character in username.casefold() if character.isalnum())
+def is_short(password: str) -> bool:
+    """Whether a password may only be used beside a second factor."""
+    return len(normalised(password)) < MIN_LENGTH
+
+
+def normalised(password: str) -> str:
+    """The form that is counted and hashed, whatever keyboard the password was typed on (NFKC).
+
+    NIST SP 800-63B-4, section 3.1.1.2: Japanese input may send half or full width, and an accent one character or two.
+
+    Examples
+    --------
+    >>> normalised("\uff43af\u0065\u0301")
+    'café'
+    """
+    return unicodedata.normalize("NFKC", password)
+
+
+def plain(text: str) -> str:
+    """Letters and digits alone, without case: the form in which texts are compared with lists."""
+    return "".join(character for character in text.casefold() if character.isalnum())
+
+
+def _reasons(password: str, username: str, common: AbstractSet[str], min_length: int) -> list[str]:
+    # Sent longer than this, it is not even brought into its form: a login would refuse it as well.
+    if not is_checkable(password):
+        return [f"use at most {MAX_BYTES} bytes"]
+    password = normalised(password)
+    letters = plain(password)
     reasons = []
-    if len(password) < MIN_LENGTH:
-        reasons.append(f"use at least {MIN_LENGTH} characters")
-    if len(password.encode()) > MAX_BYTES:
+    if len(password) < min_length:
+        reasons.append(f"use at least {min_length} characters")
+    if not is_checkable(password):
         reasons.append(f"use at most {MAX_BYTES} bytes")
-    if plain in _GUESSED_FIRST:
+    if letters in _GUESSED_FIRST or letters in common:
         reasons.append("this is one of the passwords that are guessed first")
+    elif _repeated_part(letters) in common:
+        reasons.append("this repeats one of the words that are guessed first")
     if len(set(password)) < _LEAST_DISTINCT:
         reasons.append(f"use at least {_LEAST_DISTINCT} different characters")
-    if name and len(plain.replace(name, "")) < _LEAST_BEYOND_CONTEXT and name in plain:
+    if _built_around(letters, (plain(username),)):
         reasons.append("do not build it around the user name")
-    if len(_without_context(plain)) < _LEAST_BEYOND_CONTEXT <= len(plain):
+    if _built_around(letters, _CONTEXT):
         reasons.append("do not build it around the name of the system")
     return reasons
 
 
-def _without_context(plain: str) -> str:
-    for word in _CONTEXT:
-        plain = plain.replace(word, "")
-    return plain
+def _repeated_part(letters: str) -> str:
+    """The shortest text that the letters are a repetition of, in the end they themselves."""
+    return letters[: (letters + letters).find(letters, 1)] if letters else ""
+
+
+def _built_around(letters: str, words: Iterable[str]) -> bool:
+    rest = letters
+    for word in words:
+        rest = rest.replace(word, "")
+    return rest != letters and len(rest) < _LEAST_BEYOND_CONTEXT and 2 * len(rest) <= len(letters)

@@ -1,7 +1,11 @@
-"""How fast a caller may go: the generic cell rate algorithm.
+"""How fast a caller may go.
 
-One number per caller is kept, the time at which its allowance will be full again. That makes it cheap, exact, and
-free of the double burst at the edge of a fixed window.
+An allowance is a promise in two directions: never more than so many requests in any sixty minutes, wherever they start,
+and so many at once. What refills is kept as one number per caller, the time at which its allowance will be full again
+(generic cell rate algorithm). That alone would let in a whole burst on top of an hour's refill, so
+
+- up to `EXACT_UP_TO` an hour, the moments of the last hour are kept beside it, and counted;
+- above, where keeping them would cost too much memory, it refills that much more slowly.
 
 References
 ----------
@@ -10,8 +14,11 @@ References
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
-_HOUR_US = 3_600_000_000
+HOUR_US = 3_600_000_000
+# Ten bytes for each moment that is kept: 100 kB for a caller who uses all of it.
+EXACT_UP_TO = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +30,9 @@ class Limit:
     name
         As it stands in the `RateLimit` header.
     per_hour
-        Requests that refill in an hour.
+        Most requests in any sixty minutes.
     burst
-        Requests that may come at once.
+        Requests that may come at once; where that is more than an hour's, the hour's is what holds.
     """
 
     name: str
@@ -33,8 +40,18 @@ class Limit:
     burst: int
 
     def __post_init__(self) -> None:
-        if not 1 <= self.per_hour <= _HOUR_US or self.burst < 1:
+        if not 1 <= self.per_hour <= HOUR_US or self.burst < 1:
             raise ValueError("a limit allows one request at least, and a thousand in a millisecond at most")
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether each request of the last hour is kept."""
+        return self.per_hour <= EXACT_UP_TO
+
+    @property
+    def at_once(self) -> int:
+        """Requests after which the caller waits for a refill; of a large limit, half an hour's at most."""
+        return self.burst if self.is_counted else min(self.burst, self.per_hour // 2)
 
     @property
     def interval_us(self) -> int:
@@ -42,12 +59,28 @@ class Limit:
 
         Whole, so that sums are exact: with fractions the last request of a burst would now and then be turned away.
         """
-        return _HOUR_US // self.per_hour
+        if self.is_counted:
+            return HOUR_US // self.per_hour
+        return -(-HOUR_US // (self.per_hour - self.at_once))
 
     @property
     def window_us(self) -> int:
         """Time in which an empty allowance is full again [us]."""
-        return self.interval_us * self.burst
+        return self.interval_us * self.at_once
+
+
+def stricter(limit: Limit, other: Limit) -> Limit:
+    """What stands in for a limit on one replica alone: `other`, and never as much as half of `limit`.
+
+    Together with its burst it stays below the hour's allowance, without anything being kept but the one number.
+
+    Examples
+    --------
+    >>> stricter(Limit("caller", per_hour=1000, burst=2000), Limit("local", per_hour=36_000, burst=100))
+    Limit(name='caller', per_hour=500, burst=100)
+    """
+    per_hour = max(1, min(other.per_hour, limit.per_hour // 2))
+    return Limit(limit.name, per_hour, max(1, min(other.burst, limit.burst, per_hour)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +140,15 @@ def headers(limit: Limit, decision: Decision) -> tuple[tuple[str, str], tuple[st
     --------
     >>> headers(Limit("caller", per_hour=3600, burst=10), Decision(True, 9, 0.0, 1.0))
     (('RateLimit-Policy', '"caller";q=10;w=10'), ('RateLimit', '"caller";r=9;t=1'))
+    >>> headers(Limit("caller", per_hour=100, burst=2000), Decision(True, 99, 0.0, 3600.0))
+    (('RateLimit-Policy', '"caller";q=100;w=3600'), ('RateLimit', '"caller";r=99;t=3600'))
     """
-    policy = f'"{limit.name}";q={limit.burst};w={math.ceil(limit.window_us / 1e6)}'
     state = f'"{limit.name}";r={decision.remaining};t={math.ceil(decision.reset_after_s)}'
-    return ("RateLimit-Policy", policy), ("RateLimit", state)
+    return ("RateLimit-Policy", _policy(limit)), ("RateLimit", state)
+
+
+@lru_cache(maxsize=1024)
+def _policy(limit: Limit) -> str:
+    if limit.is_counted and limit.burst >= limit.per_hour:
+        return f'"{limit.name}";q={limit.per_hour};w={HOUR_US // 1_000_000}'
+    return f'"{limit.name}";q={limit.at_once};w={math.ceil(limit.window_us / 1e6)}'

@@ -2,6 +2,7 @@
 
 A token that is used a second time was copied: either its thief or its owner now holds the successor, and nobody can
 tell which. So the whole family ends and the owner logs in again (RFC 9700, section 4.14.2; OWASP ASVS 5, 10.4.5).
+There is no grace for an answer that was lost on its way: a thief would have it too.
 """
 
 import hashlib
@@ -23,6 +24,10 @@ class Family:
     ----------
     ends_at
         Absolute end: no rotation extends it.
+    refreshed_at
+        When its newest token was spent for the next; `None` until then.
+    address, user_agent
+        Where the login came from, clipped: for people who look for a session that is not theirs.
     """
 
     family_id: str
@@ -30,6 +35,9 @@ class Family:
     created_at: datetime
     ends_at: datetime
     revoked_at: datetime | None
+    refreshed_at: datetime | None = None
+    address: str = ""
+    user_agent: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,19 +2,23 @@
 
 import uuid
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from services.gateway.domain import refresh
-from services.gateway.domain.audit import Action, Event, Source
+from services.gateway.domain.audit import Action, Event, Source, storable
 from services.gateway.domain.claims import AccessClaims
 from services.gateway.domain.credentials import Stamp, UserReader, Verified, session_stamp
 from services.gateway.domain.errors import RefreshRejected, UserMissing, WrongCredentials
+from services.gateway.domain.factor_errors import SecondFactorRequired
 from services.gateway.domain.passwords import is_checkable
+from services.gateway.domain.proofs import HashMaker, LoginThrottle, Prover
 from services.gateway.domain.refresh import Family, RefreshToken, Verdict
 from services.gateway.domain.users import User, is_username
 from shared.clock import Clock
+from shared.errors import JSON
 
 # `(size in bytes) -> random bytes`, the system's source outside tests.
 Entropy = Callable[[int], bytes]
@@ -46,15 +50,15 @@ class TokenPair:
     expires_in_s: int
 
 
-class PasswordHasher(Protocol):
-    """Slow on purpose, and off the event loop."""
+class LoginUsers(UserReader, Protocol):
+    """Users, and what a login leaves with them."""
 
-    async def verify(self, password: str, password_hash: str) -> bool:
-        """Whether the password belongs to the hash."""
+    async def note_login(self, username: str, now: datetime) -> None:
+        """Keep when the user logged in."""
         ...
 
-    async def verify_nobody(self) -> None:
-        """Take as long as `verify` for a user who does not exist."""
+    async def replace_hash(self, username: str, old: str, new: str) -> None:
+        """Keep another hash of the same password, unless it was changed meanwhile."""
         ...
 
 
@@ -96,23 +100,15 @@ class Floors(Protocol):
         ...
 
 
-class LoginThrottle(Protocol):
-    """Counts attempts to log in."""
-
-    async def admit(self, username: str, address: str) -> None:
-        """Raise `TooManyAttempts` if there were too many."""
-        ...
-
-    async def forgive(self, username: str, address: str) -> None:
-        """Forget the attempts as this user from this address: the last one was right."""
-        ...
-
-
 class AuditTrail(Protocol):
     """Writes security events before they are answered."""
 
     async def record(self, event: Event) -> None:
         """Return when the event is in the chain."""
+        ...
+
+    def together(self, event: Event) -> AbstractAsyncContextManager[None]:
+        """Write the event in the transaction that the block makes: both happen or neither, none if the block fails."""
         ...
 
 
@@ -122,8 +118,9 @@ class Sessions:
     def __init__(
         self,
         *,
-        users: UserReader,
-        hasher: PasswordHasher,
+        users: LoginUsers,
+        hasher: HashMaker,
+        prover: Prover,
         issuer: TokenIssuer,
         families: FamilyStore,
         floors: Floors,
@@ -135,6 +132,7 @@ class Sessions:
     ) -> None:
         self._users = users
         self._hasher = hasher
+        self._prover = prover
         self._issuer = issuer
         self._families = families
         self._floors = floors
@@ -144,26 +142,43 @@ class Sessions:
         self._entropy = entropy
         self._lifetimes = lifetimes
 
-    async def login(self, username: str, password: str, source: Source) -> TokenPair:
-        """Open a session for a user who knows the password.
+    async def login(self, username: str, password: str, source: Source, *, code: str | None = None) -> TokenPair:
+        """Open a session for a user who knows the password, and has the second factor if one is enrolled.
+
+        Parameters
+        ----------
+        code
+            Of the authenticator app, or a recovery code; without a second factor it is not looked at.
 
         Raises
         ------
         WrongCredentials
-            If the user does not exist, is disabled, or the password is wrong: the answer does not tell which, and
+            If the user does not exist, is disabled, or password or code is wrong: the answer does not tell which, and
             neither does the time it takes.
+        SecondFactorRequired
+            If the password is right and a code is needed as well.
         TooManyAttempts
             If too many attempts came as this user from this address, or from this address at all.
         """
         await self._throttle.admit(username, source.address)
+        told: dict[str, JSON] = {}
         try:
             user = await self._verified_user(username, password)
-            pair = await self._open(user)
-        except WrongCredentials:
-            await self._record(Action.LOGIN, username, username, source, success=False)
+            if user.second_factor:
+                # For whoever reads the trail: from here on somebody knows the password.
+                told = {"password": "right"}
+                told |= await self._check_code(user, code, source)
+            event = Event(
+                self._clock.now(), username, Action.LOGIN.value, username, success=True, source=source, facts=told
+            )
+            async with self._audit.together(event):
+                pair = await self._open(user, source)
+        except (WrongCredentials, SecondFactorRequired):
+            await self._record(Action.LOGIN, username, username, source, success=False, facts=told)
             raise
         await self._throttle.forgive(username, source.address)
-        await self._record(Action.LOGIN, user.username, user.username, source, success=True)
+        await self._throttle.remember(username, source.address)
+        await self._note(user, password)
         return pair
 
     async def refresh(self, text: str, source: Source) -> TokenPair:
@@ -191,16 +206,18 @@ class Sessions:
             raise RefreshRejected
         user = await self._active_user(family)
         await self._record(Action.REFRESH, user.username, family.family_id, source, success=True)
-        return self._pair(user, family.family_id, successor, now)
+        return self._pair(user, family, successor, now)
 
     async def logout(self, caller: Verified, source: Source) -> None:
         """End the caller's session; with an API key there is none, and nothing happens."""
         if caller.session_id is None:
             return
         await self._floors.require_reachable()
-        await self._families.revoke(caller.session_id, self._clock.now())
-        await self._floors.raise_to(session_stamp(caller.session_id, 1))
-        await self._record(Action.LOGOUT, caller.principal.subject, caller.session_id, source, success=True)
+        now, session_id = self._clock.now(), caller.session_id
+        event = Event(now, caller.principal.subject, Action.LOGOUT.value, session_id, success=True, source=source)
+        async with self._audit.together(event):
+            await self._families.revoke(session_id, now)
+        await self._floors.raise_to(session_stamp(session_id, 1))
 
     async def _verified_user(self, username: str, password: str) -> User:
         if not is_username(username) or not is_checkable(password):
@@ -215,14 +232,34 @@ class Sessions:
             raise WrongCredentials
         return user
 
-    async def _open(self, user: User) -> TokenPair:
+    async def _check_code(self, user: User, code: str | None, source: Source) -> dict[str, JSON]:
+        if code is None:
+            raise SecondFactorRequired
+        recovered = await self._prover.check_code(user, code, source.address)
+        return {"code": "recovery" if recovered else "app"}
+
+    async def _note(self, user: User, password: str) -> None:
+        await self._users.note_login(user.username, self._clock.now())
+        if self._hasher.is_outdated(user.password_hash):
+            # Only now is the password at hand from which a hash of today's strength can be made.
+            await self._users.replace_hash(user.username, user.password_hash, await self._hasher.hash(password))
+
+    async def _open(self, user: User, source: Source) -> TokenPair:
         now = self._clock.now()
-        family = Family(uuid.UUID(bytes=self._entropy(16)).hex, user.username, now, now + self._lifetimes.session, None)
+        family = Family(
+            uuid.UUID(bytes=self._entropy(16)).hex,
+            user.username,
+            created_at=now,
+            ends_at=now + self._lifetimes.session,
+            revoked_at=None,
+            address=storable(source.address),
+            user_agent=storable(source.user_agent),
+        )
         text = refresh.write_token(self._entropy(refresh.ENTROPY_BYTES))
         token = RefreshToken(refresh.digest_of(text), family.family_id, now + self._lifetimes.refresh_idle, None)
         # Hashing takes its time: a password that was changed meanwhile must not open a session that outlives it.
         await self._families.open(family, token, generation=user.generation)
-        return self._pair(user, family.family_id, text, now)
+        return self._pair(user, family, text, now)
 
     async def _active_user(self, family: Family) -> User:
         try:
@@ -233,10 +270,20 @@ class Sessions:
             raise RefreshRejected
         return user
 
-    def _pair(self, user: User, session_id: str, refresh_text: str, now: datetime) -> TokenPair:
-        expires_at = now + self._lifetimes.access
-        claims = AccessClaims(user.username, session_id, user.generation, now, expires_at)
-        return TokenPair(self._issuer.issue(claims), refresh_text, int(self._lifetimes.access.total_seconds()))
+    def _pair(self, user: User, family: Family, refresh_text: str, now: datetime) -> TokenPair:
+        # The end of the session is the end of everything issued in it.
+        life = min(self._lifetimes.access, family.ends_at - now)
+        claims = AccessClaims(user.username, family.family_id, user.generation, now, now + life)
+        return TokenPair(self._issuer.issue(claims), refresh_text, int(life.total_seconds()))
 
-    async def _record(self, action: Action, user: str, resource: str, source: Source, *, success: bool) -> None:
-        await self._audit.record(Event(self._clock.now(), user, action.value, resource, success, source))
+    async def _record(
+        self,
+        action: Action,
+        user: str,
+        resource: str,
+        source: Source,
+        *,
+        success: bool,
+        facts: dict[str, JSON] | None = None,
+    ) -> None:
+        await self._audit.record(Event(self._clock.now(), user, action.value, resource, success, source, facts or {}))

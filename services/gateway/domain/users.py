@@ -25,6 +25,10 @@ class User:
         under.
     assets
         Asset subtrees the user is limited to; empty means all.
+    second_factor
+        Whether a login also needs a code.
+    short_password
+        The password is shorter than one may be that stands alone.
     """
 
     username: str
@@ -35,6 +39,9 @@ class User:
     assets: tuple[str, ...]
     created_at: datetime
     password_changed_at: datetime
+    second_factor: bool = False
+    short_password: bool = False
+    last_login_at: datetime | None = None
 
     def principal(self) -> Principal:
         """The user as a caller who logged in with a password."""

@@ -32,4 +32,4 @@ async def _verified(request: Request) -> Verified:
 
 
 async def _source(request: Request) -> Source:
-    return Source(request.scope[ADDRESS_KEY], current_request_id())
+    return Source(request.scope[ADDRESS_KEY], current_request_id(), request.headers.get("user-agent", ""))

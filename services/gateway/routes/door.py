@@ -6,15 +6,16 @@ meeting the framework; one for the gateway itself goes on to it with the verifie
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.gateway.domain.access import AccessTable, Entry, Route, Service
+from services.gateway.domain.access import AccessTable, Entry, Route, Service, methods_of
 from services.gateway.domain.addresses import Network, client_address
 from services.gateway.domain.audit import Event, Source
-from services.gateway.domain.doorman import Doorman, Entrance
+from services.gateway.domain.doorman import Allowance, Doorman, Entrance, check_room
 from services.gateway.domain.errors import PathUnknown, UpstreamBroken
 from services.gateway.domain.headers import AmbiguousFraming, body_length
 from services.gateway.domain.paths import split_path
@@ -33,11 +34,14 @@ from shared.principal import Principal
 _ROUTE_KEY = "futago.route"
 _ENTRANCE_KEY = "futago.entrance"
 _ANONYMOUS = "anonymous"
+_MOST_PATHS = 4096
+# Asked all the time by whoever keeps the process running, from one address, and answered without anything else.
+_PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 # Added to every answer that does not say otherwise: an answer of an API is data, never a page.
 _SAFE_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"content-security-policy", b"default-src 'none'; base-uri 'none'; frame-ancestors 'none'"),
     (b"cache-control", b"no-store"),
 )
 
@@ -81,11 +85,17 @@ class Observers:
         Takes the id of an API key that let somebody in.
     let_in_without_redis
         Counts requests that were let in on an earlier verification alone.
+    limited
+        Takes the allowance that a request was counted on.
+    refused
+        Takes why a request was not let through.
     """
 
     audit: Callable[[Event], None]
     key_used: Callable[[str], None]
     let_in_without_redis: Callable[[], None]
+    limited: Callable[[Allowance], None]
+    refused: Callable[[AppError], None]
 
 
 class Door:
@@ -116,7 +126,8 @@ class Door:
         clock: Clock,
     ) -> None:
         self._app = app
-        self._table = table
+        # The same few paths come again and again; one that is new is read, and one that is ambiguous each time.
+        self._routes_of = lru_cache(maxsize=_MOST_PATHS)(lambda raw_path: table.find(split_path(raw_path)))
         self._doorman = doorman
         self._forwarder = forwarder
         self._vouch = vouch
@@ -146,7 +157,7 @@ class Door:
     async def _enter(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
         scope[_ROUTE_KEY] = "unmatched"
         body_length(scope["headers"])
-        routes = self._table.find(split_path(scope["raw_path"]))
+        routes = self._routes_of(scope["raw_path"])
         if not routes:
             raise PathUnknown
         route = routes.get(scope["method"])
@@ -163,6 +174,11 @@ class Door:
 
     async def _enter_open(self, route: Route, scope: Scope, receive: Receive, answer: "_Answer") -> None:
         try:
+            if route.pattern not in _PROBES:
+                allowance = await self._doorman.admit_anybody(scope[ADDRESS_KEY])
+                answer.add(allowance)
+                self._observers.limited(allowance)
+                check_room(allowance)
             await self._app(scope, receive, answer)
         except AppError as error:
             if answer.status:
@@ -177,7 +193,8 @@ class Door:
         entrance = None
         try:
             entrance = await self._doorman.admit(route, scope["headers"], scope[ADDRESS_KEY])
-            answer.add(entrance)
+            answer.add(entrance.allowance)
+            self._observers.limited(entrance.allowance)
             self._doorman.check(entrance, route)
             self._note(entrance)
             scope[PRINCIPAL_KEY] = entrance.caller.principal
@@ -187,6 +204,7 @@ class Door:
         except AppError as error:
             if answer.status:
                 raise
+            self._observers.refused(error)
             await _refuse(error, scope, receive, answer)
         finally:
             self._audit(route, entrance, scope, answer.status)
@@ -245,10 +263,11 @@ class _Answer:
         self._send = send
         self._limit_headers: list[tuple[bytes, bytes]] = []
 
-    def add(self, entrance: Entrance) -> None:
+    def add(self, allowance: Allowance) -> None:
         """Say in the answer what is left of the caller's allowance."""
         self._limit_headers = [
-            (name.lower().encode(), value.encode()) for name, value in limit_headers(entrance.limit, entrance.decision)
+            (name.lower().encode(), value.encode())
+            for name, value in limit_headers(allowance.limit, allowance.decision)
         ]
 
     async def __call__(self, message: Message) -> None:
@@ -282,7 +301,7 @@ def _bad_gateway(error: UpstreamBroken, scope: Scope) -> Response:
 
 
 async def _refuse_method(routes: Mapping[str, Route], scope: Scope, receive: Receive, send: Send) -> None:
-    allowed = ", ".join(sorted(routes))
+    allowed = ", ".join(methods_of(routes))
     response = problem(
         status=405,
         code="gateway.method_not_allowed",

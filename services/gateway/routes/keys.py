@@ -5,21 +5,29 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
+from services.gateway.domain.api_keys import LONGEST_LIFE, KeyState
 from services.gateway.domain.audit import Source
 from services.gateway.domain.errors import (
     ApiKeyMissing,
+    AssetsOutOfReach,
     BeyondOwnRights,
     ChangedMeanwhile,
+    ExternalCaller,
     InvalidExpiry,
     InvalidQuery,
+    LimitTooHigh,
+    NotAllowed,
     RedisAway,
     ScopesTooWide,
     UserMissing,
 )
-from services.gateway.domain.key_administration import KeyAdministration, KeyChange, KeyRequest
+from services.gateway.domain.key_administration import KeyAdministration
+from services.gateway.domain.key_requests import KeyFilter
 from services.gateway.domain.pages import DEFAULT_ITEMS, MAX_ITEMS
 from services.gateway.routes.callers import source
+from services.gateway.schemas.fields import MAX_TEXT
 from services.gateway.schemas.keys import ChangedKey, KeyPage, KeyResponse, NewKey, NewKeyResponse, Rotation
+from shared.clock import SystemClock
 from shared.http.dependencies import caller, use
 from shared.http.problems import responses
 from shared.principal import Principal
@@ -28,52 +36,79 @@ router = APIRouter(prefix="/api/v1/api-keys", tags=["API keys"])
 
 Caller = Annotated[Principal, caller()]
 Keys = Annotated[KeyAdministration, use(KeyAdministration)]
+Now = Annotated[SystemClock, use(SystemClock)]
 
 
-@router.get("", responses=responses(InvalidQuery))
+@router.get("", responses=responses(InvalidQuery, NotAllowed))
 async def list_keys(
+    *,
     keys: Keys,
     principal: Caller,
+    clock: Now,
+    owner: Annotated[
+        str | None, Query(max_length=MAX_TEXT, description="whose; others' for those who manage keys")
+    ] = None,
+    state: KeyState | None = None,
+    expires_within_days: Annotated[
+        int | None, Query(ge=0, le=LONGEST_LIFE.days, description="only keys that end by then, or have ended")
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_ITEMS)] = DEFAULT_ITEMS,
     cursor: str | None = None,
 ) -> KeyPage:
     """List one's own keys, or all for those who manage keys."""
-    return KeyPage.of(await keys.page(principal, limit=limit, cursor=cursor))
+    now = clock.now()
+    before = None if expires_within_days is None else now + timedelta(days=expires_within_days)
+    wanted = KeyFilter(owner, state, before)
+    return KeyPage.of(await keys.page(principal, wanted, limit=limit, cursor=cursor), now)
 
 
-@router.post("", status_code=201, responses=responses(ScopesTooWide, InvalidExpiry, UserMissing))
+@router.post(
+    "",
+    status_code=201,
+    responses=responses(
+        ScopesTooWide, AssetsOutOfReach, LimitTooHigh, InvalidExpiry, UserMissing, NotAllowed, ExternalCaller
+    ),
+)
 async def create_key(
+    *,
     body: NewKey,
     response: Response,
     keys: Keys,
     principal: Caller,
+    clock: Now,
     origin: Annotated[Source, source()],
 ) -> NewKeyResponse:
     """Make a key; its secret is in this answer and cannot be shown again."""
-    asked = KeyRequest(
-        name=body.name,
-        owner=body.owner,
-        scopes=None if body.scopes is None else frozenset(body.scopes),
-        assets=tuple(body.assets),
-        expires_at=body.expires_at,
-        expires_in_days=body.expires_in_days,
-    )
-    key, minted = await keys.create(principal, asked, origin)
+    key, minted = await keys.create(principal, body.request(), origin)
     response.headers["Cache-Control"] = "no-store"
     response.headers["Location"] = f"/api/v1/api-keys/{key.key_id}"
-    return NewKeyResponse.of_minted(key, minted)
+    return NewKeyResponse.of_minted(key, minted, clock.now())
 
 
 @router.patch(
-    "/{key_id}", responses=responses(ApiKeyMissing, ScopesTooWide, InvalidExpiry, ChangedMeanwhile, RedisAway)
+    "/{key_id}",
+    responses=responses(
+        ApiKeyMissing,
+        BeyondOwnRights,
+        ScopesTooWide,
+        AssetsOutOfReach,
+        LimitTooHigh,
+        InvalidExpiry,
+        ChangedMeanwhile,
+        RedisAway,
+    ),
 )
 async def change_key(
-    key_id: str, body: ChangedKey, keys: Keys, principal: Caller, origin: Annotated[Source, source()]
+    *,
+    key_id: str,
+    body: ChangedKey,
+    keys: Keys,
+    principal: Caller,
+    clock: Now,
+    origin: Annotated[Source, source()],
 ) -> KeyResponse:
-    """Deactivate a key, or change its name, scopes or expiry."""
-    scopes = None if body.scopes is None else frozenset(body.scopes)
-    change = KeyChange(body.name, body.active, scopes, body.expires_at)
-    return KeyResponse.of(await keys.change(principal, key_id, change, origin))
+    """Deactivate a key, or change its name, scopes, assets, networks, limit or expiry."""
+    return KeyResponse.of(await keys.change(principal, key_id, body.change(), origin), clock.now())
 
 
 @router.post("/{key_id}/rotate", responses=responses(ApiKeyMissing, BeyondOwnRights, ChangedMeanwhile, RedisAway))
@@ -83,6 +118,7 @@ async def rotate_key(
     response: Response,
     keys: Keys,
     principal: Caller,
+    clock: Now,
     origin: Annotated[Source, source()],
     body: Rotation | None = None,
 ) -> NewKeyResponse:
@@ -90,10 +126,10 @@ async def rotate_key(
     overlap = timedelta(seconds=0 if body is None else body.overlap_s)
     key, minted = await keys.rotate(principal, key_id, overlap, origin)
     response.headers["Cache-Control"] = "no-store"
-    return NewKeyResponse.of_minted(key, minted)
+    return NewKeyResponse.of_minted(key, minted, clock.now())
 
 
-@router.delete("/{key_id}", status_code=204, responses=responses(ApiKeyMissing, RedisAway))
+@router.delete("/{key_id}", status_code=204, responses=responses(ApiKeyMissing, BeyondOwnRights, RedisAway))
 async def delete_key(key_id: str, keys: Keys, principal: Caller, origin: Annotated[Source, source()]) -> None:
     """Remove a key."""
     await keys.delete(principal, key_id, origin)

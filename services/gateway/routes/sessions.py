@@ -6,7 +6,14 @@ from fastapi import APIRouter, Form, Response
 
 from services.gateway.domain.audit import Source
 from services.gateway.domain.credentials import Verified
-from services.gateway.domain.errors import HasherBusy, RedisAway, RefreshRejected, TooManyAttempts, WrongCredentials
+from services.gateway.domain.errors import (
+    HasherBusy,
+    RedisAway,
+    RefreshRejected,
+    TooManyAttempts,
+    WrongCredentials,
+)
+from services.gateway.domain.factor_errors import SecondFactorRequired, SecondFactorUnreadable
 from services.gateway.domain.sessions import Sessions
 from services.gateway.routes.callers import source, verified
 from services.gateway.schemas.fields import MAX_TEXT
@@ -16,7 +23,9 @@ from shared.http.problems import responses
 
 router = APIRouter(prefix="/api/v1/auth", tags=["authentication"])
 
-_LOGIN = responses(WrongCredentials, TooManyAttempts, RedisAway, HasherBusy)
+_LOGIN = responses(
+    WrongCredentials, SecondFactorRequired, TooManyAttempts, RedisAway, HasherBusy, SecondFactorUnreadable
+)
 # RFC 6749, section 5.1: no cache may keep a token.
 _NO_STORE = "no-store"
 
@@ -28,9 +37,10 @@ async def login(
     sessions: Annotated[Sessions, use(Sessions)],
     origin: Annotated[Source, source()],
 ) -> TokenResponse:
-    """Log in with user name and password."""
+    """Log in with user name and password, and with a code where a second factor is enrolled."""
     response.headers["Cache-Control"] = _NO_STORE
-    return TokenResponse.of(await sessions.login(body.username, body.password.get_secret_value(), origin))
+    code = None if body.code is None else body.code.get_secret_value()
+    return TokenResponse.of(await sessions.login(body.username, body.password.get_secret_value(), origin, code=code))
 
 
 @router.post("/token", responses=_LOGIN)
@@ -41,11 +51,12 @@ async def token(
     password: Annotated[str, Form(max_length=MAX_TEXT, json_schema_extra={"format": "password"})],
     sessions: Annotated[Sessions, use(Sessions)],
     origin: Annotated[Source, source()],
+    code: Annotated[str | None, Form(max_length=MAX_TEXT)] = None,
     grant_type: Annotated[str, Form(pattern="^password$")] = "password",  # noqa: ARG001  RFC 6749, section 4.3
 ) -> TokenResponse:
     """Log in with the password form of OAuth 2, as the documentation page does."""
     response.headers["Cache-Control"] = _NO_STORE
-    return TokenResponse.of(await sessions.login(username, password, origin))
+    return TokenResponse.of(await sessions.login(username, password, origin, code=code))
 
 
 @router.post("/refresh", responses=responses(RefreshRejected, RedisAway))

@@ -74,7 +74,7 @@ async def change_user(
     return UserResponse.of(await accounts.change(administrator, username, change, origin))
 
 
-@router.delete("/{username}", status_code=204, responses=responses(UserMissing, LastAdmin, RedisAway))
+@router.delete("/{username}", status_code=204, responses=responses(UserMissing, LastAdmin, RedisAway, BeyondOwnRights))
 async def delete_user(
     username: str,
     accounts: Annotated[Accounts, use(Accounts)],

@@ -5,7 +5,8 @@ from typing import Any, Self
 from pydantic import BaseModel, Field
 
 from services.gateway.domain.alerts import AlertState, StoredAlert
-from services.gateway.domain.audit import Entry, Verification
+from services.gateway.domain.audit import Entry
+from services.gateway.domain.audit_search import Reading
 from services.gateway.domain.pages import Page
 from shared.clock import rfc3339
 from shared.contracts.alert import Severity
@@ -60,19 +61,26 @@ class AuditPage(BaseModel):
 class VerificationResponse(BaseModel):
     """Whether the audit trail is what was written."""
 
-    intact: bool
-    entries: int = Field(description="entries in order, from the first")
+    intact: bool | None = Field(description="`null` while there is more to read: go on with `next_cursor`")
+    entries: int = Field(description="entries in order so far")
     first_bad_sequence: int | None
     reason: str | None
+    cut_up_to: int = Field(description="newest entry removed because of its age; 0 if none was")
+    signed_up_to: int = Field(description="newest entry that a checkpoint signs")
+    next_cursor: str | None = Field(description="for the rest of a long trail; `null` at its end")
 
     @classmethod
-    def of(cls, verification: Verification) -> Self:
+    def of(cls, reading: Reading) -> Self:
         """Write an outcome for the wire."""
+        found = reading.found
         return cls(
-            intact=verification.intact,
-            entries=verification.entries,
-            first_bad_sequence=verification.first_bad_sequence,
-            reason=verification.reason,
+            intact=None if reading.next_cursor is not None else found.intact,
+            entries=found.entries,
+            first_bad_sequence=found.first_bad_sequence,
+            reason=found.reason,
+            cut_up_to=found.cut_up_to,
+            signed_up_to=found.signed_up_to,
+            next_cursor=reading.next_cursor,
         )
 
 

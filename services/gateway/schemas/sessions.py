@@ -5,6 +5,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, Field, SecretStr
 
 from services.gateway.domain.credentials import Verified
+from services.gateway.domain.duties import Duty
 from services.gateway.domain.sessions import TokenPair
 from services.gateway.domain.users import scopes_of
 from services.gateway.schemas.fields import MAX_TEXT, Body
@@ -13,10 +14,13 @@ from shared.principal import Role
 
 
 class LoginRequest(Body):
-    """User name and password."""
+    """User name and password, and a code where a second factor is enrolled."""
 
     username: str = Field(max_length=MAX_TEXT)
     password: SecretStr = Field(max_length=MAX_TEXT)
+    code: SecretStr | None = Field(
+        None, max_length=MAX_TEXT, description="from the authenticator app, or a recovery code"
+    )
 
 
 class RefreshRequest(Body):
@@ -52,7 +56,9 @@ class MeResponse(BaseModel):
     role: Role
     scopes: list[str]
     assets: list[str] = Field(description="asset subtrees the caller is limited to; empty means all")
-    method: str = Field(description="`password` or `api_key`")
+    method: str = Field(description="`password`, `api_key`, or `external` for one an identity provider vouches for")
+    second_factor: bool = Field(description="whether the user's logins also need a code")
+    duty: Duty | None = Field(description="what has to be done before anything else is allowed")
     expires_at: str = Field(description="when the token or key ends")
 
     @classmethod
@@ -65,5 +71,7 @@ class MeResponse(BaseModel):
             scopes=scopes_of(principal.permissions),
             assets=list(principal.assets),
             method=principal.method,
+            second_factor=caller.second_factor,
+            duty=caller.duty,
             expires_at=rfc3339(caller.expires_at),
         )

@@ -1,0 +1,1 @@
+"""What a deployment outside `futago up` needs before its first start."""

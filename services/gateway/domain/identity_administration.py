@@ -1,0 +1,66 @@
+"""Refusing somebody whom an identity provider vouches for, and letting them in again."""
+
+from typing import Protocol
+
+from services.gateway.domain.audit import Action, Event, Source
+from services.gateway.domain.external_callers import identity_stamp
+from services.gateway.domain.external_identity import ExternalIdentity
+from services.gateway.domain.pages import Page
+from services.gateway.domain.sessions import AuditTrail, Floors
+from shared.clock import Clock
+from shared.principal import Principal
+
+
+class IdentityStore(Protocol):
+    """Keeps external identities; each method is one transaction."""
+
+    async def page(self, *, limit: int, cursor: str | None) -> Page[ExternalIdentity]:
+        """Identities by id."""
+        ...
+
+    async def set_active(self, identity_id: str, *, active: bool) -> ExternalIdentity:
+        """Set it and raise the generation; raise `IdentityMissing` if there is none."""
+        ...
+
+
+class IdentityAdministration:
+    """What an administrator does to people who log in elsewhere."""
+
+    def __init__(self, *, identities: IdentityStore, floors: Floors, audit: AuditTrail, clock: Clock) -> None:
+        self._identities = identities
+        self._floors = floors
+        self._audit = audit
+        self._clock = clock
+
+    async def page(self, *, limit: int, cursor: str | None) -> Page[ExternalIdentity]:
+        """List those who were here."""
+        return await self._identities.page(limit=limit, cursor=cursor)
+
+    async def set_active(
+        self, caller: Principal, identity_id: str, source: Source, *, active: bool
+    ) -> ExternalIdentity:
+        """Refuse an identity, or let it in again; what was verified before is verified anew.
+
+        Raises
+        ------
+        IdentityMissing
+            If there is none of this id.
+        RedisAway
+            If the other replicas could not be told.
+        """
+        await self._floors.require_reachable()
+        identity = await self._identities.set_active(identity_id, active=active)
+        await self._floors.raise_to(identity_stamp(identity))
+        resource = f"{identity.provider}:{identity.subject}"
+        await self._audit.record(
+            Event(
+                self._clock.now(),
+                caller.subject,
+                Action.IDENTITY_CHANGED.value,
+                resource,
+                success=True,
+                source=source,
+                facts={"active": active, "identity": identity_id},
+            )
+        )
+        return identity

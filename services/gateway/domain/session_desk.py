@@ -1,0 +1,102 @@
+"""Who is logged in where, and ending it (OWASP ASVS 5, 7.4.5 and 7.5.2)."""
+
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from typing import Protocol
+
+from services.gateway.domain.audit import Action, Event, Source
+from services.gateway.domain.credentials import UserReader, session_stamp
+from services.gateway.domain.errors import NotAllowed
+from services.gateway.domain.pages import Page
+from services.gateway.domain.refresh import Family
+from services.gateway.domain.sessions import AuditTrail, Floors
+from shared.clock import Clock
+from shared.errors import JSON
+from shared.principal import Permission, Principal
+
+
+class SessionStore(Protocol):
+    """Keeps sessions; each method is one transaction."""
+
+    async def page(self, username: str, now: datetime, *, limit: int, cursor: str | None) -> Page[Family]:
+        """Sessions of a user that have not ended, newest first."""
+        ...
+
+    async def revoke_one(self, username: str, family_id: str, now: datetime) -> None:
+        """End a session, also one that has ended; raise `SessionMissing` if the user never had it."""
+        ...
+
+    async def revoke_all(self, username: str, now: datetime) -> tuple[str, ...]:
+        """End all sessions of a user; the ids of these and of others whose access tokens may still count."""
+        ...
+
+
+class SessionDesk:
+    """What users do with their own sessions, and administrators with everybody's."""
+
+    def __init__(
+        self, *, sessions: SessionStore, users: UserReader, floors: Floors, audit: AuditTrail, clock: Clock
+    ) -> None:
+        self._sessions = sessions
+        self._users = users
+        self._floors = floors
+        self._audit = audit
+        self._clock = clock
+
+    async def page(self, caller: Principal, username: str, *, limit: int, cursor: str | None) -> Page[Family]:
+        """List the sessions of a user that have not ended, newest first.
+
+        Raises
+        ------
+        NotAllowed
+            If they are somebody else's and the caller does not administer users.
+        UserMissing
+            If there is none of this name.
+        """
+        await self._check(caller, username)
+        return await self._sessions.page(username, self._clock.now(), limit=limit, cursor=cursor)
+
+    async def end(self, caller: Principal, username: str, session_id: str, source: Source) -> None:
+        """End one session: its tokens stop working on every replica.
+
+        Raises
+        ------
+        NotAllowed, UserMissing
+            As for `page`.
+        SessionMissing
+            If the user never had such a session.
+        """
+        await self._check(caller, username)
+        await self._floors.require_reachable()
+        async with self._act(caller, Action.SESSION_ENDED, username, source, {"session": session_id}):
+            await self._sessions.revoke_one(username, session_id, self._clock.now())
+        await self._floors.raise_to(session_stamp(session_id, 1))
+
+    async def end_all(self, caller: Principal, username: str, source: Source) -> None:
+        """End all sessions of a user, the caller's own among them; API keys go on.
+
+        Raises
+        ------
+        NotAllowed, UserMissing
+            As for `page`.
+        """
+        await self._check(caller, username)
+        await self._floors.require_reachable()
+        async with self._act(caller, Action.SESSIONS_ENDED, username, source, {}):
+            ended = await self._sessions.revoke_all(username, self._clock.now())
+        await self._floors.raise_to(*(session_stamp(session_id, 1) for session_id in ended))
+
+    async def _check(self, caller: Principal, username: str) -> None:
+        # A key is for a machine's own work: its owner's sessions are none of that, unless it administers users.
+        own = caller.subject == username and caller.method == "password"
+        if not own and not caller.may(Permission.MANAGE_USERS):
+            raise NotAllowed(Permission.MANAGE_USERS.value)
+        await self._users.get(username)
+
+    def _act(
+        self, caller: Principal, action: Action, username: str, source: Source, facts: dict[str, JSON]
+    ) -> AbstractAsyncContextManager[None]:
+        event = Event(
+            self._clock.now(), caller.subject, action.value, username, success=True, source=source, facts=facts
+        )
+        return self._audit.together(event)
