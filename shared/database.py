@@ -22,8 +22,10 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from shared.database_metrics import TimedPool
 from shared.errors import AppError, Kind
 
+_IN_MEMORY = {None, "", ":memory:"}
 BUSY_TIMEOUT_S = 5.0
 CONNECT_TIMEOUT_S = 5
 POOL_TIMEOUT_S = 5.0
@@ -65,6 +67,8 @@ def open_engine(url: str) -> Engine:
     if driver in {"sqlite", "sqlite+pysqlite"}:
         engine = create_engine(
             url,
+            # One in memory has a pool of its own kind.
+            **({"poolclass": TimedPool} if make_url(url).database not in _IN_MEMORY else {}),
             pool_timeout=POOL_TIMEOUT_S,
             connect_args={"timeout": BUSY_TIMEOUT_S},
             json_serializer=_to_json,
@@ -75,6 +79,7 @@ def open_engine(url: str) -> Engine:
     if driver == "postgresql+psycopg":
         return create_engine(
             url,
+            poolclass=TimedPool,
             pool_pre_ping=True,
             pool_timeout=POOL_TIMEOUT_S,
             connect_args={"connect_timeout": CONNECT_TIMEOUT_S},

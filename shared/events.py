@@ -21,6 +21,7 @@ from shared.log import get_logger
 
 ALERTS = "futago:events:alerts"
 INSPECTIONS = "futago:events:inspections"
+JOBS = "futago:events:jobs"
 STREAM_LENGTH = 10_000
 
 # Redis waits this long for the next event; less than the timeout of the client.
@@ -31,6 +32,7 @@ RECLAIM_AFTER_S = 30.0
 BACK_OFF_MIN_S = 0.2
 BACK_OFF_MAX_S = 10.0
 PAYLOAD = b"payload"
+BEGINNING = b"0-0"
 
 # Its id, and its fields; `None` where the stream was cut before a consumer came back to it.
 Event = tuple[bytes, dict[bytes, bytes] | None]
@@ -76,6 +78,33 @@ async def publish_alert(redis: Redis, alert: Alert) -> None:
 async def publish_inspection(redis: Redis, inspection: FinishedInspection) -> None:
     """Tell whoever judges the asset's condition; errors as for `publish`."""
     await publish(redis, INSPECTIONS, inspection.to_json())
+
+
+async def newest(redis: Redis, stream: str) -> bytes:
+    """Id of the newest event of a stream; of an empty one, the id before the first."""
+    found: Any = await redis.xrevrange(stream, count=1)
+    return found[0][0] if found else BEGINNING
+
+
+async def read_after(redis: Redis, positions: Mapping[str, bytes], *, block_s: float) -> list[tuple[str, Event]]:
+    """The next events of some streams, for a reader that belongs to no group and gets all of them.
+
+    Parameters
+    ----------
+    positions
+        For each stream the id of the last event that was read.
+    block_s
+        How long to wait where there is none [s]; see `async_waiting_client`.
+    """
+    streams: dict[Any, Any] = dict(positions)
+    answer: Any = await redis.xread(streams, count=BATCH, block=round(block_s * 1000))
+    return [(stream.decode(), event) for stream, events in answer or () for event in events]
+
+
+async def read_between(redis: Redis, stream: str, after: bytes, to: bytes, *, limit: int) -> list[Event]:
+    """The newest events of a stream that come after one and not after another, oldest first."""
+    found: Any = await redis.xrevrange(stream, max=to, min=b"(" + after, count=limit)
+    return list(reversed(found))
 
 
 class EventConsumer:

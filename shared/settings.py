@@ -1,25 +1,35 @@
 """The settings every process has, read once from the environment or a file.
 
 First wins: `<SERVICE>_X` in the environment, `FUTAGO_X` in the environment (settings all processes share), the file's
-`[service]` section, the file's top level. The file is JSON or TOML and takes the keys of the original specification's
-production configuration: `model_path`, `log_dir`, `api_port`, `max_requests_per_hour`, `enable_monitoring`, `database`.
+`[service]` section, the file's top level. A secret may lie in a file of its own, as container platforms hand secrets
+out: `FUTAGO_DATABASE_URL_FILE=/run/secrets/database_url` stands for the value. The configuration file is JSON or TOML
+and takes the keys of the original specification's production configuration: `model_path`, `log_dir`, `api_port`,
+`max_requests_per_hour`, `enable_monitoring`, `database`.
 """
 
 import json
+import os
 import tomllib
 from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+from shared.redis_url import is_redis_url
+from shared.tracing import TraceSettings
 
 COMMON_PREFIX = "FUTAGO_"
 # Settings that belong to one process and so are never shared by all.
-_OWN_FIELDS = frozenset({"host", "port"})
+_OWN_FIELDS = frozenset({"host", "port", "redirect_port", "tls_cert_file", "tls_key_file"})
 # Top-level keys of a configuration file that only some services have.
 _SERVICE_KEYS = frozenset({"api_port", "max_requests_per_hour", "model_path"})
+# Of these there may be a file: one value, or one a line.
+_SECRETS = (SecretStr, SecretStr | None, tuple[SecretStr, ...])
+_ENCODED = "in a password, write @ : / ? # % as %40 %3A %2F %3F %23 %25"
 
 
 class SettingsFault(Exception):
@@ -68,7 +78,8 @@ class ProcessSettings(BaseSettings):
     A value given to the constructor is used as it is; `load` is what reads the environment.
     """
 
-    model_config = SettingsConfigDict(frozen=True, extra="forbid")
+    # Not even in a traceback: what is wrong with a value may be told, the value may be a secret.
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     service: ClassVar[str]
 
@@ -81,6 +92,41 @@ class ProcessSettings(BaseSettings):
     deadline_s: float = Field(30.0, gt=0, description="a request that has no answer by then gets a 504")
     drain_s: float = Field(5.0, ge=0, description="how long to report 'not ready' before a shutdown begins")
     enable_monitoring: bool = Field(default=True, description="serve /metrics")
+    tls_cert_file: Path | None = Field(None, description="certificate chain (PEM) of this process; with it, TLS")
+    tls_key_file: Path | None = Field(None, description="private key (PEM) of the certificate")
+    redirect_port: int | None = Field(
+        None, ge=0, lt=65536, description="plain HTTP on this port is sent on to TLS; none unless told"
+    )
+    hsts_max_age_s: int = Field(
+        365 * 24 * 3600, ge=0, description="how long a browser is to insist on TLS, told only over TLS; 0 says nothing"
+    )
+    head_timeout_s: float = Field(10.0, gt=0, description="longest time for the head of a request to come")
+    keep_alive_s: float = Field(75.0, gt=0, description="longest time between two requests on one connection")
+    stall_timeout_s: float = Field(
+        20.0, gt=0, description="what a body or the reading of an answer may take besides its time at the slowest rate"
+    )
+    slowest_bytes_per_s: float = Field(500.0, gt=0, description="a client slower than this is given up")
+    max_connections: int = Field(4000, gt=0, description="open connections at one time")
+    connections_per_address: int = Field(4000, gt=0, description="of them from one address, or one IPv6 /64")
+    revision: str = Field("unknown", max_length=64, description="the commit this was built from, shown as a metric")
+    traces_endpoint: str | None = Field(
+        None,
+        pattern="^https?://",
+        description="where traces go, in full, such as http://collector:4318/v1/traces; nothing is traced unless set",
+    )
+    traces_sample_ratio: float | None = Field(
+        None, ge=0, le=1, description="part of the traces that begin here which is kept; OTEL_TRACES_SAMPLER unless set"
+    )
+
+    @property
+    def addresses_of_many(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """Networks whose addresses each stand for many clients, such as a proxy's."""
+        return ()
+
+    @property
+    def traces(self) -> TraceSettings | None:
+        """Where traces go; `None` where nobody wants any."""
+        return None if self.traces_endpoint is None else TraceSettings(self.traces_endpoint, self.traces_sample_ratio)
 
     @classmethod
     def settings_customise_sources(
@@ -108,8 +154,9 @@ class ProcessSettings(BaseSettings):
         SettingsFault
             If the file cannot be read, or any value is missing, unknown or out of range.
         """
-        common = EnvSettingsSource(cls, env_prefix=COMMON_PREFIX)()
-        own = EnvSettingsSource(cls, env_prefix=f"{cls.service.upper()}_")()
+        common = _from_environment(cls, COMMON_PREFIX)
+        own = _from_environment(cls, f"{cls.service.upper()}_")
+        common = _standard_traces() | common
         values = (_from_file(cls, config) if config else {}) | {k: v for k, v in common.items() if k not in _OWN_FIELDS}
         try:
             return cls(**(values | own | dict(told or {})))
@@ -120,8 +167,28 @@ class ProcessSettings(BaseSettings):
 class ServiceSettings(ProcessSettings):
     """What every process of the suite needs besides: the database and the Redis that they share."""
 
-    redis_url: SecretStr = Field(description="jobs, events, limits: redis://:password@host:port/0")
+    redis_url: SecretStr = Field(description="jobs, events, limits: redis://:password@host:port/0, or sentinels")
     database_url: SecretStr = Field(description="sqlite:////path.db or postgresql+psycopg://user:password@host/name")
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis_url(cls, url: SecretStr) -> SecretStr:
+        # Checked here, where the value is not shown: the client's own errors quote what they take for the port.
+        if not is_redis_url(url.get_secret_value()):
+            raise ValueError(
+                "write redis://:password@host:6379/0, rediss://… or "
+                f"redis+sentinel://:password@host:26379,…/mymaster/0; {_ENCODED}"
+            )
+        return url
+
+    @field_validator("database_url")
+    @classmethod
+    def _database_url(cls, url: SecretStr) -> SecretStr:
+        if not _is_url(url, {"sqlite", "sqlite+pysqlite", "postgresql+psycopg"}):
+            raise ValueError(
+                f"write sqlite:////path.db or postgresql+psycopg://user:password@host:5432/name; {_ENCODED}"
+            )
+        return url
 
     @model_validator(mode="before")
     @classmethod
@@ -130,6 +197,44 @@ class ServiceSettings(ProcessSettings):
         if parts is not None:
             values.setdefault("database_url", Database.model_validate(parts).url())
         return values
+
+
+def _from_environment(settings: type[ProcessSettings], prefix: str) -> dict[str, Any]:
+    """Values by name; of secrets also those that lie in a file which the environment names."""
+    values: dict[str, Any] = EnvSettingsSource(settings, env_prefix=prefix)()
+    for name, field in settings.model_fields.items():
+        variable = f"{prefix}{name.upper()}_FILE"
+        told = variable in os.environ and f"{name}_file" not in settings.model_fields
+        if not told or field.annotation not in _SECRETS:
+            continue
+        if name in values:
+            raise SettingsFault([f"{prefix}{name.upper()} and {variable} are both set: give one of them"])
+        path = Path(os.environ[variable])
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+            raise SettingsFault([f"{variable}: {path} cannot be read ({reason})"]) from None
+        values[name] = text.split() if field.annotation == tuple[SecretStr, ...] else text.strip()
+    return values
+
+
+def _standard_traces() -> dict[str, Any]:
+    """What OpenTelemetry's own variables say, for whoever sets them for every program of a machine."""
+    whole, base = (os.environ.get(f"OTEL_EXPORTER_OTLP_{name}ENDPOINT") for name in ("TRACES_", ""))
+    if os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true" or not (whole or base):
+        return {}
+    return {"traces_endpoint": whole or f"{str(base).rstrip('/')}/v1/traces"}
+
+
+def _is_url(url: SecretStr, schemes: set[str]) -> bool:
+    try:
+        parts = urlsplit(url.get_secret_value())
+        # Reading the port is what fails where a password holds a character that ends the address.
+        port = parts.port
+    except ValueError:
+        return False
+    return parts.scheme in schemes and port != 0 and not parts.fragment
 
 
 def _from_file(settings: type[ProcessSettings], path: Path) -> dict[str, Any]:

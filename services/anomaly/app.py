@@ -6,7 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 
 from anyio import to_thread
+from sqlalchemy import Engine
 
+from services.anomaly.adapters.clean_up import Kept, rules
 from services.anomaly.adapters.detector_store import DetectorStore
 from services.anomaly.adapters.image_archive import read_image_archive
 from services.anomaly.adapters.job_orders import QUEUE, JobOrders
@@ -29,9 +31,10 @@ from services.anomaly.domain.health import HealthDesk, HealthRules
 from services.anomaly.domain.health_history import HealthRecorder
 from services.anomaly.domain.inspections import InspectionReset
 from services.anomaly.domain.live_counts import LiveCounts
+from services.anomaly.domain.own_work import OwnWork
 from services.anomaly.domain.reporting import ReportDesk
 from services.anomaly.domain.retraining import RetrainingDesk
-from services.anomaly.domain.score_jobs import SCORE_JOB, ScoreDoor, ScoreShelf
+from services.anomaly.domain.score_jobs import SCORE_JOB, ScoreDoor
 from services.anomaly.domain.scoring import CallLimits, ScoringDesk
 from services.anomaly.domain.streaming import StreamDesk, StreamRules
 from services.anomaly.domain.threshold_desk import ThresholdDesk
@@ -50,10 +53,15 @@ from shared.http.metrics import ServiceMetrics
 from shared.http.server import run_service
 from shared.internal_token import IdentityVerifier
 from shared.jobs import JobQueue, RqDelivery
+from shared.jobs.news import JobNews
 from shared.onnx.signing import TrustStore
 from shared.redis_client import async_client, async_waiting_client, blocking_client
+from shared.retention import CleanUp, days
 from shared.startup import readable_file, run_checks, writable_folder
 from shared.store import Store
+
+# Drift is also kept of assets that are scored call by call, and once of all assets of a detector.
+_DRIFTS_A_STREAM = 2
 
 
 def create_app(settings: AnomalySettings) -> ServiceApp:
@@ -82,14 +90,14 @@ def create_app(settings: AnomalySettings) -> ServiceApp:
     )
     score_metrics = ScoreMetrics(metrics.registry, lambda: loaded.loaded)
     catalogue = SqlCatalogue(engine, loaded)
-    tables = SqlTableStore(engine, store)
+    tables = SqlTableStore(engine, store, clock=clock, uploads_kept=days(settings.upload_retention_days))
     alerts = RedisAlerts(redis, score_metrics)
     pool = ThreadPoolExecutor(settings.score_threads, thread_name_prefix="score")
     workbench = Workbench(pool, places=settings.score_places)
     # Apart: a large file is read for half a minute, and scores must not wait for that.
     reading_pool = ThreadPoolExecutor(1, thread_name_prefix="upload")
     reading_bench = Workbench(reading_pool, places=settings.upload_places)
-    jobs = JobQueue(engine, RqDelivery(blocking_client(redis_url), QUEUE), queue=QUEUE, clock=clock)
+    jobs = _job_queue(engine, redis_url, clock)
     queue = JobOrders(jobs, TRAIN_JOB, time_limit_s=settings.training_limit_s)
     limits = TableLimits(settings.upload_limit_rows, settings.upload_limit_columns, settings.upload_limit_values)
     trainings = TrainingDesk(tables, queue, workbench)
@@ -103,7 +111,10 @@ def create_app(settings: AnomalySettings) -> ServiceApp:
     recorder = HealthRecorder(hours, clock=clock, interval_s=settings.health_interval_s)
     live_counts = SqlLiveCounts(engine)
     drift_counts = RedisDrift(
-        RedisWindows(redis, space="drift", keep_s=settings.stream_keep_s), window_rows=settings.drift_window_rows
+        RedisWindows(
+            redis, space="drift", keep_s=settings.stream_keep_s, most=_DRIFTS_A_STREAM * settings.stream_limit
+        ),
+        window_rows=settings.drift_window_rows,
     )
     live_recorder = LiveRecorder(
         live_counts,
@@ -136,7 +147,7 @@ def create_app(settings: AnomalySettings) -> ServiceApp:
     streaming = StreamDesk(
         catalogue,
         workbench,
-        RedisWindows(redis, space="stream", keep_s=settings.stream_keep_s),
+        RedisWindows(redis, space="stream", keep_s=settings.stream_keep_s, most=settings.stream_limit),
         score_metrics,
         clock=clock,
         limits=call_limits,
@@ -145,12 +156,15 @@ def create_app(settings: AnomalySettings) -> ServiceApp:
     )
     thresholds = ThresholdDesk(catalogue, workbench, clock=clock, limits=call_limits)
 
+    clean_up = CleanUp(rules(engine, store, settings.cache_dir, _kept(settings)), clock=clock, metrics=metrics.registry)
+
     async def database_answers() -> None:
         await to_thread.run_sync(ping, engine)
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
-        async with running({"health": recorder.run, "live": live_recorder.run, "inspections": inspections.run}):
+        beside = {"health": recorder.run, "live": live_recorder.run, "inspections": inspections.run}
+        async with running({**beside, "clean_up": clean_up.run}):
             yield
         await live_recorder.flush()
         await alerts.drain()
@@ -182,7 +196,7 @@ def create_app(settings: AnomalySettings) -> ServiceApp:
             (RetrainingDesk, RetrainingDesk(catalogue, trainings, workbench)),
             (ThresholdDesk, thresholds),
             (ScoreDoor, door),
-            (ScoreShelf, SqlScores(engine, store, cache_dir=settings.cache_dir)),
+            (OwnWork, OwnWork(tables, SqlScores(engine, store, cache_dir=settings.cache_dir), workbench)),
             (HealthDesk, HealthDesk(hours, recorder, clock=clock, rules=HealthRules(limit=settings.health_limit))),
             (ReportDesk, ReportDesk(catalogue)),
             (StreamDesk, streaming),
@@ -190,12 +204,28 @@ def create_app(settings: AnomalySettings) -> ServiceApp:
             (LiveCounts, live_counts),
             (UploadDesk, UploadDesk(tables, readers, reading_bench, limits, clock)),
         ),
-        identity=IdentityVerifier([settings.identity_key_file.read_bytes()], audience=settings.service, clock=clock),
+        identity=IdentityVerifier.reading(
+            settings.identity_key_file, audience=settings.service, clock=clock, on_fault=metrics.key_file_faults.inc
+        ),
         metrics=metrics,
         # Not Redis: without it scores are still given, and only trainings and alerts wait.
         probes={"database": database_answers},
         lifespan=lifespan,
         upload_paths=(uploads.PATH,),
+    )
+
+
+def _job_queue(engine: Engine, redis_url: str, clock: Clock) -> JobQueue:
+    redis = blocking_client(redis_url)
+    return JobQueue(engine, RqDelivery(redis, QUEUE), queue=QUEUE, clock=clock, tell=JobNews(redis).tell)
+
+
+def _kept(settings: AnomalySettings) -> Kept:
+    return Kept(
+        uploads=days(settings.upload_retention_days),
+        scores=days(settings.score_retention_days),
+        live_counts=days(settings.live_count_retention_days),
+        cached_files=days(settings.cache_retention_days),
     )
 
 

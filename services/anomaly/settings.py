@@ -23,6 +23,9 @@ class AnomalySettings(BehindGateway, KeepsBundles, ServiceSettings):
     stream_keep_s: float = Field(
         7 * 86_400.0, gt=0, le=1e9, description="a stream that brings no rows for so long is forgotten"
     )
+    stream_limit: int = Field(
+        10_000, gt=0, description="most streams that are kept at once, of all replicas; a further one gets a 503"
+    )
     stream_limit_values: int = Field(
         500_000, gt=0, description="most readings that one stream may have to look back on, rows by columns"
     )
@@ -39,6 +42,14 @@ class AnomalySettings(BehindGateway, KeepsBundles, ServiceSettings):
     upload_limit_rows: int = Field(1_000_000, gt=0, description="most rows of an uploaded file")
     upload_limit_columns: int = Field(1024, gt=0, le=4096, description="most columns of an uploaded file")
     upload_limit_values: int = Field(20_000_000, gt=0, description="most values of an uploaded file, rows by columns")
+    upload_retention_days: int = Field(7, ge=0, description="how long an upload can be used; 0 for ever")
+    score_retention_days: int = Field(30, ge=0, description="how long the result of a score job is kept; 0 for ever")
+    live_count_retention_days: int = Field(
+        400, ge=0, description="live counts of an asset go when it has brought no rows for so long; 0 never"
+    )
+    cache_retention_days: int = Field(
+        30, ge=0, description="files in cache_dir go when nobody has needed them for so long; 0 never"
+    )
     health_limit: float = Field(40.0, gt=0, lt=100, description="health below which an inspection is due")
     health_interval_s: float = Field(5.0, gt=0, le=600, description="between two writings of what health is made of")
     training_limit_s: float = Field(
@@ -53,3 +64,6 @@ class AnomalyWorkerSettings(KeepsBundles, ServiceSettings):
 
     port: int = Field(8112, ge=0, lt=65536, description="port that serves the metrics")
     signing_key_file: Path = Field(description="private key (PEM, Ed25519) that signs bundles")
+    cache_retention_days: int = Field(
+        30, ge=0, description="files in cache_dir go when no job has needed them for so long; 0 never"
+    )

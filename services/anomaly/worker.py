@@ -14,6 +14,7 @@ from uuid import uuid4
 
 from sqlalchemy import Connection
 
+from services.anomaly.adapters.clean_up import forget_cached_files
 from services.anomaly.adapters.detector_bundle import detector_card, served_detector
 from services.anomaly.adapters.detector_store import DetectorStore, store_detector
 from services.anomaly.adapters.job_orders import QUEUE
@@ -43,6 +44,7 @@ from shared.jobs import JobContext, begin_worker, run_worker
 from shared.log import get_logger
 from shared.onnx.signing import SigningKey, TrustStore
 from shared.redis_client import async_client
+from shared.retention import days
 from shared.startup import secret_file, writable_folder
 from shared.store import Store
 
@@ -88,10 +90,15 @@ class _Place:
     signing_key_file: str
     trust_dir: str
     redis_url: str
+    cache_retention_days: int
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> _Place:
-        return cls(**options)
+        """Read what the worker was configured with, and make room before a job brings new files."""
+        place = cls(**options)
+        if (kept := days(place.cache_retention_days)) is not None:
+            forget_cached_files(Path(place.cache_dir), SystemClock().now() - kept)
+        return place
 
     def catalogue(self, context: JobContext) -> SqlCatalogue:
         """The published detectors."""
@@ -227,7 +234,7 @@ def score_table(context: JobContext) -> Mapping[str, JSON]:
     now = SystemClock().now()
 
     def publish(connection: Connection) -> Mapping[str, JSON]:
-        add_scores(connection, digest, job_id=context.job_id, asset=asset, at=now)
+        add_scores(connection, digest, job_id=context.job_id, asset=asset, owner=context.owner, at=now)
         if asset is not None:
             add_health(connection, health_increments(seen_of(scored, asset), now), now)
         result: Mapping[str, JSON] = ScoreJobResult.of(response, context.job_id).model_dump(mode="json")
@@ -274,6 +281,7 @@ def main() -> None:
         str(settings.signing_key_file),
         str(settings.trust_dir),
         settings.redis_url.get_secret_value(),
+        settings.cache_retention_days,
     )
     run_worker(
         settings,

@@ -29,6 +29,7 @@ from services.planner.routes import (
     workbooks,
 )
 from services.planner.settings import PlannerSettings
+from shared.background import running
 from shared.clock import Clock, SystemClock
 from shared.database import current_tables, open_engine, ping
 from shared.http.app import ServiceApp, build_app
@@ -36,7 +37,9 @@ from shared.http.metrics import ServiceMetrics
 from shared.http.server import run_service
 from shared.internal_token import IdentityVerifier
 from shared.jobs import JobQueue, JobStore, RqDelivery
+from shared.jobs.news import JobNews
 from shared.redis_client import async_client, blocking_client
+from shared.retention import CleanUp, Rule, days
 from shared.startup import readable_file, run_checks
 
 
@@ -57,11 +60,19 @@ def create_app(settings: PlannerSettings) -> ServiceApp:
         ]
     )
     redis_url = settings.redis_url.get_secret_value()
-    delivery = RqDelivery(blocking_client(redis_url), QUEUE)
+    blocking_redis = blocking_client(redis_url)
+    delivery = RqDelivery(blocking_redis, QUEUE)
     redis = async_client(redis_url)
+    stored_plans = SqlPlans(engine)
+    metrics = ServiceMetrics(settings.service)
+    clean_up = CleanUp(
+        [Rule("plans", days(settings.plan_retention_days), stored_plans.remove_old)],
+        clock=clock,
+        metrics=metrics.registry,
+    )
     desk = PlanDesk(
-        SqlPlans(engine),
-        JobSolveQueue(JobQueue(engine, delivery, queue=QUEUE, clock=clock)),
+        stored_plans,
+        JobSolveQueue(JobQueue(engine, delivery, queue=QUEUE, clock=clock, tell=JobNews(blocking_redis).tell)),
         JobStore(engine, clock),
         clock=clock,
         search_limit_s=settings.search_limit_s,
@@ -72,7 +83,8 @@ def create_app(settings: PlannerSettings) -> ServiceApp:
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
-        yield
+        async with running({"clean_up": clean_up.run}):
+            yield
         await redis.aclose()
         engine.dispose()
 
@@ -99,8 +111,10 @@ def create_app(settings: PlannerSettings) -> ServiceApp:
             (Clock, clock),
             (CapacityLimiter, CapacityLimiter(settings.score_threads)),
         ),
-        identity=IdentityVerifier([settings.identity_key_file.read_bytes()], audience=settings.service, clock=clock),
-        metrics=ServiceMetrics(settings.service),
+        identity=IdentityVerifier.reading(
+            settings.identity_key_file, audience=settings.service, clock=clock, on_fault=metrics.key_file_faults.inc
+        ),
+        metrics=metrics,
         # Not Redis: without it plans are still scored and explained, and only new searches wait.
         probes={"database": database_answers},
         lifespan=lifespan,

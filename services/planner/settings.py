@@ -15,6 +15,9 @@ class PlannerSettings(BehindGateway, ServiceSettings):
 
     port: int = Field(8103, ge=0, lt=65536, description="port to listen on")
     search_limit_s: float = Field(3600.0, gt=0, le=86_400, description="longest search a request may ask for")
+    plan_retention_days: int = Field(
+        800, ge=0, description="plans go when nothing has changed on them for so long, 0: never; two planning years"
+    )
     score_threads: int = Field(2, gt=0, le=64, description="plans that are read, scored or explained at once")
 
 

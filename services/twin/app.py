@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -11,10 +12,10 @@ from sqlalchemy import Engine
 
 from services.twin.adapters.alert_outbox import AlertOutbox
 from services.twin.adapters.alert_sender import AlertSender
-from services.twin.adapters.archive_sweeper import ArchiveSweeper
 from services.twin.adapters.arm_meter import ArmMeter
 from services.twin.adapters.bundle_files import BundleFiles
 from services.twin.adapters.bundle_registry import BundleRegistry
+from services.twin.adapters.clean_up import rules
 from services.twin.adapters.experiment_desk import StoredExperiments
 from services.twin.adapters.experiment_tallies import ExperimentTallies
 from services.twin.adapters.key_ring import KeyRing
@@ -53,6 +54,7 @@ from services.twin.routes import (
     trusted_keys,
 )
 from services.twin.settings import TwinSettings
+from shared.background import running
 from shared.clock import Clock, SystemClock
 from shared.database import DatabaseUnavailable, is_current, open_engine
 from shared.errors import AppError
@@ -65,12 +67,11 @@ from shared.log import get_logger
 from shared.onnx.bundle import open_bundle
 from shared.onnx.signing import TrustStore
 from shared.redis_client import async_client
+from shared.retention import CleanUp, days
 from shared.startup import CannotStart, Check, readable_file, run_checks, writable_folder
 from shared.store import Store
 
 log = get_logger(__name__)
-# A bundle that waits for its end waits for a day; an hour more does not matter.
-_SWEEP_EVERY_S = 3600.0
 
 
 class _Tables:
@@ -118,7 +119,6 @@ class _Twin:
             sql=self.tables.observations,
             outbox=self.outbox,
             clock=clock,
-            retention_days=settings.observation_retention_days,
             metrics=self.metrics.registry,
         )
         self.answers = OwnAnswers(pool=self.pool, cache=self.cache or NoCache(), corrections=self.live)
@@ -156,7 +156,8 @@ class _Twin:
         stop = asyncio.Event()
         following = [asyncio.create_task(follower) for follower in self._followers(stop)]
         try:
-            yield
+            async with running({"clean_up": self._clean_up().run}):
+                yield
         finally:
             stop.set()
             await asyncio.gather(*following)
@@ -170,15 +171,19 @@ class _Twin:
             self.engine.dispose()
 
     def _followers(self, stop: asyncio.Event) -> list[Coroutine[Any, Any, None]]:
+        every_s = self.settings.registry_poll_s
+        return [part.follow(every_s, stop) for part in (self.catalogue, self.live, self.tallies, self.outbox)]
+
+    def _clean_up(self) -> CleanUp:
         settings = self.settings
-        sweeper = ArchiveSweeper(self.tables.registry, self.files, self.clock, keep_s=settings.withdrawn_keep_s)
-        return [
-            self.catalogue.follow(settings.registry_poll_s, stop),
-            self.live.follow(settings.registry_poll_s, stop),
-            self.tallies.follow(settings.registry_poll_s, stop),
-            self.outbox.follow(settings.registry_poll_s, stop),
-            sweeper.follow(_SWEEP_EVERY_S, stop),
-        ]
+        own = rules(
+            observations=self.tables.observations,
+            registry=self.tables.registry,
+            files=self.files,
+            observations_kept=days(settings.observation_retention_days),
+            withdrawn_kept=timedelta(seconds=settings.withdrawn_keep_s),
+        )
+        return CleanUp(own, clock=self.clock, metrics=self.metrics.registry)
 
     def _predictor(self) -> Predictor:
         meter = ArmMeter(PredictionMetrics(self.metrics.registry), self.tallies)
@@ -248,11 +253,17 @@ def create_app(settings: TwinSettings, clock: Clock | None = None) -> ServiceApp
             trusted_keys.router,
         ],
         objects=twin.objects(),
-        identity=IdentityVerifier([settings.identity_key_file.read_bytes()], audience=settings.service, clock=clock),
+        identity=IdentityVerifier.reading(
+            settings.identity_key_file,
+            audience=settings.service,
+            clock=clock,
+            on_fault=twin.metrics.key_file_faults.inc,
+        ),
         metrics=twin.metrics,
         probes={"registry": twin.catalogue.check, "compute": twin.pool.check},
         lifespan=twin.lifespan,
         upload_paths=[models.UPLOAD_PATH],
+        unpacking_prefix=f"{open_inference.PREFIX}/",
         direct=predictions.direct_handlers(twin.predictor),
     )
 

@@ -1,11 +1,16 @@
 """What the twin is told at its start."""
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from pydantic import Field, SecretStr
 
-from shared.settings import BehindGateway, KeepsBundles, ProcessSettings, ServiceSettings
+from shared.settings import COMMON_PREFIX, BehindGateway, KeepsBundles, ProcessSettings, ServiceSettings
+
+# Names of the original specification's container, beside TWIN_BUNDLE and TWIN_LOG_LEVEL, which win.
+_PLAIN_NAMES = {"bundle": "MODEL_PATH", "log_level": "LOG_LEVEL"}
 
 
 class TwinSettings(BehindGateway, KeepsBundles, ServiceSettings):
@@ -37,7 +42,9 @@ class TwinSettings(BehindGateway, KeepsBundles, ServiceSettings):
     )
     observation_limit_rows: int = Field(1000, gt=0, description="most observations of one request")
     observation_retention_days: int = Field(
-        400, gt=0, description="observations are deleted so long after they came; what was learned from them stays"
+        400,
+        ge=0,
+        description="observations are deleted so long after they came, 0: never; what was learned from them stays",
     )
     registry_poll_s: float = Field(
         1.0, gt=0, description="how often to look for newly activated versions and newly learned corrections"
@@ -71,3 +78,14 @@ class StandaloneSettings(ProcessSettings):
     stuck_after_readings: int = Field(
         30, ge=0, description="equal readings in a row that make a sensor stuck; 0 turns the check off"
     )
+
+    @classmethod
+    def load(cls, config: Path | None, told: Mapping[str, object] | None = None) -> Self:
+        """As every process does; `MODEL_PATH` and `LOG_LEVEL` count where nothing else names bundle and level."""
+        plain = {
+            name: os.environ[variable]
+            for name, variable in _PLAIN_NAMES.items()
+            if variable in os.environ
+            and not {f"TWIN_{name.upper()}", f"{COMMON_PREFIX}{name.upper()}"} & os.environ.keys()
+        }
+        return super().load(config, plain | dict(told or {}))

@@ -125,6 +125,7 @@ def create_app(settings: StandaloneSettings, clock: Clock | None = None) -> Serv
         probes={"compute": pool.check},
         lifespan=lifespan,
         upload_paths=[models.UPLOAD_PATH],
+        unpacking_prefix=f"{open_inference.PREFIX}/",
         direct=predictions.direct_handlers(predictor) | standalone.direct_handlers(predictor),
         wrap=partial(LocalDoor, api_key=api_key, open_paths=OPEN_PATHS | {standalone.HEALTH_PATH}),
     )

@@ -8,17 +8,21 @@ from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from shared.build_info import VERSION, show_build
+from shared.http.contract import complete
 from shared.http.direct import DirectHandler, DirectRoutes
+from shared.http.head import HeadAsGet
 from shared.http.identity import RequireIdentity
 from shared.http.metrics import ServiceMetrics
 from shared.http.middleware import BodyLimit, Deadline, RequestContext
 from shared.http.probes import Probe, Readiness, probe_router
 from shared.http.problems import Problem, install_problem_handlers
 from shared.http.request_log import RequestLog
+from shared.http.traced import TracedRequests
 from shared.internal_token import IdentityVerifier
 from shared.settings import ProcessSettings
+from shared.tracing import open_tracer
 
-VERSION = "0.1.0"
 OPENAPI_PATH = "/openapi.json"
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/metrics", OPENAPI_PATH})
 
@@ -28,8 +32,8 @@ Lifespan = Callable[[], AbstractAsyncContextManager[None]]
 class ServiceApp:
     """A service as an ASGI application, with what a server and a test need to reach."""
 
-    def __init__(self, api: FastAPI, outermost: ASGIApp, readiness: Readiness) -> None:
-        self.api, self.readiness = api, readiness
+    def __init__(self, api: FastAPI, outermost: ASGIApp, readiness: Readiness, metrics: ServiceMetrics) -> None:
+        self.api, self.readiness, self.metrics = api, readiness, metrics
         self._outermost = outermost
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -47,6 +51,7 @@ def build_app(
     probes: Mapping[str, Probe] | None = None,
     lifespan: Lifespan | None = None,
     upload_paths: Sequence[str] = (),
+    unpacking_prefix: str | None = None,
     direct: Mapping[str, DirectHandler] | None = None,
     wrap: Callable[[ASGIApp], ASGIApp] | None = None,
 ) -> ServiceApp:
@@ -63,6 +68,8 @@ def build_app(
     upload_paths
         Exact paths whose bodies stream, up to the upload limit and without the deadline, which then holds for each
         part of the body by itself.
+    unpacking_prefix
+        Paths that begin so unpack a body that came packed, within its limit, by themselves; elsewhere it is a 415.
     direct
         Handlers that answer the plain form of a POST request before the framework, by exact path.
     wrap
@@ -77,7 +84,10 @@ def build_app(
         async with lifespan():
             yield
 
-    api = FastAPI(title=title, version=VERSION, lifespan=run_lifespan, docs_url=None, redoc_url=None)
+    # A path has one spelling. A redirect to another would also name whatever host the caller claimed to have asked.
+    api = FastAPI(
+        title=title, version=VERSION, lifespan=run_lifespan, docs_url=None, redoc_url=None, redirect_slashes=False
+    )
     api.state.objects = dict(objects)
     install_problem_handlers(api)
     readiness = Readiness()
@@ -87,7 +97,8 @@ def build_app(
     )
     for router in routers:
         api.include_router(router)
-    api.openapi = lambda: _openapi(api)  # type: ignore[method-assign] # FastAPI's documented way to extend it
+    guarded = identity is not None
+    api.openapi = lambda: _openapi(api, guarded=guarded)  # type: ignore[method-assign] # FastAPI's documented way
     app: ASGIApp = DirectRoutes(api, direct) if direct else api
     if identity is not None:
         app = RequireIdentity(app, identity, open_paths=OPEN_PATHS)
@@ -97,16 +108,22 @@ def build_app(
         upload_limit_bytes=settings.upload_limit_bytes,
         idle_s=settings.deadline_s,
         upload_paths=upload_paths,
+        unpacking_prefix=unpacking_prefix,
     )
     # Outside the body's limit, so that a client that sends its body drop by drop is held to the deadline too.
     app = Deadline(app, deadline_s=settings.deadline_s, exempt_paths=upload_paths)
     if wrap is not None:
         app = wrap(app)
-    return ServiceApp(api, RequestContext(app, metrics, RequestLog(settings.service)), readiness)
+    show_build(metrics.registry, service=settings.service, revision=settings.revision)
+    outermost: ASGIApp = RequestContext(HeadAsGet(app), metrics, RequestLog(settings.service))
+    tracer = open_tracer(settings.traces, settings.service)
+    if tracer is not None:
+        outermost = TracedRequests(outermost, tracer)
+    return ServiceApp(api, outermost, readiness, metrics)
 
 
-def _openapi(api: FastAPI) -> dict[str, Any]:
-    """FastAPI's document with our problem format in place of its own validation error."""
+def _openapi(api: FastAPI, *, guarded: bool) -> dict[str, Any]:
+    """FastAPI's document with our problem format in place of its own, and what the layers around a route answer."""
     if api.openapi_schema is None:
         document = get_openapi(title=api.title, version=api.version, routes=api.routes)
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
@@ -115,11 +132,8 @@ def _openapi(api: FastAPI) -> dict[str, Any]:
         model = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas.update(model.pop("$defs"))
         schemas["Problem"] = model
-        for path in document["paths"].values():
-            for operation in path.values():
-                if "422" in operation.get("responses", {}):
-                    operation["responses"]["422"]["content"] = {
-                        "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
-                    }
+        for path, operations in document["paths"].items():
+            for operation in operations.values():
+                complete(path, operation, guarded=guarded and path not in OPEN_PATHS)
         api.openapi_schema = document
     return api.openapi_schema

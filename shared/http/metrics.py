@@ -36,6 +36,12 @@ class ServiceMetrics:
         self.in_flight = Gauge(
             "futago_http_requests_in_flight", "Requests being answered", ("service",), registry=self.registry
         ).labels(service)
+        self.key_file_faults = Counter(
+            "futago_key_file_faults",
+            "Looks at a file of keys that was missing or broken; the keys read before go on",
+            ("service",),
+            registry=self.registry,
+        ).labels(service)
         # Looking a series up by its labels costs more than counting; there are as many as routes and statuses.
         self._series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 

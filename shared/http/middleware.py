@@ -12,6 +12,7 @@ from collections.abc import Collection
 from typing import Any, Never
 
 import structlog
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.errors import AppError, Kind
@@ -38,7 +39,9 @@ _MAY_BE_HUGE = re.compile(rb"[eE]\+?\d{3}|\d{200}")
 _SHOWN_DIGITS = 40
 # Of a length; Python refuses to read a number of thousands of digits.
 _MOST_DIGITS = 18
-_QUIET_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
+# What uvloop says of a connection that the client has reset, until the protocol is told of it too.
+_CLOSED = "the handler is closed"
+QUIET_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
 class BodyTooLarge(AppError):
@@ -48,6 +51,15 @@ class BodyTooLarge(AppError):
 
     def __init__(self, limit_bytes: int) -> None:
         super().__init__(f"the body is larger than {limit_bytes} bytes", limit_bytes=limit_bytes)
+
+
+class EncodingUnsupported(AppError):
+    """The body is packed, and nobody here unpacks it: a small one can hold more than any memory."""
+
+    kind, code = Kind.UNSUPPORTED, "request.encoding_unsupported"
+
+    def __init__(self) -> None:
+        super().__init__("the body is packed (Content-Encoding); send it as it is")
 
 
 class BodyStalled(AppError):
@@ -101,7 +113,7 @@ class RequestContext:
                 status = message["status"]
                 headers = [pair for pair in message.get("headers", ()) if pair[0] != _REQUEST_ID]
                 message["headers"] = [*headers, (_REQUEST_ID, request_id.encode())]
-            await send(message)
+            await _deliver(send, message)
 
         self._metrics.in_flight.inc()
         try:
@@ -111,6 +123,9 @@ class RequestContext:
             if status:
                 raise
             await problem_of(error, scope["path"])(scope, receive, send_with_id)
+        except ClientDisconnect:
+            # Nobody hears an answer any more; that is no fault of ours, and no reason to fill the log.
+            pass
         except Exception:
             log.exception("request_failed", path=scope["path"])
             if not status:
@@ -122,13 +137,27 @@ class RequestContext:
 
     def _finish(self, scope: Scope, request_id: str, status: int, duration_s: float) -> None:
         """Count and log; 499 (nginx's number) is a client that went away before the answer began."""
-        method = scope["method"] if scope["method"] in _METHODS else "OTHER"
-        route: str = scope.get(ROUTE_KEY) or getattr(scope.get("route"), "path", None) or "unmatched"
+        method, route = route_of(scope)
         self._metrics.observe(method=method, route=route, status=status, duration_s=duration_s)
-        if scope["path"] not in _QUIET_PATHS:
+        if scope["path"] not in QUIET_PATHS:
             self._log.add(
                 request_id=request_id, method=method, path=scope["path"], status=status, duration_s=duration_s
             )
+
+
+def route_of(scope: Scope) -> tuple[str, str]:
+    """Method and template of the route that answered: names that a caller cannot make up."""
+    method = scope["method"] if scope["method"] in _METHODS else "OTHER"
+    return method, scope.get(ROUTE_KEY) or getattr(scope.get("route"), "path", None) or "unmatched"
+
+
+async def _deliver(send: Send, message: Message) -> None:
+    try:
+        await send(message)
+    except RuntimeError as error:
+        if _CLOSED not in str(error):
+            raise
+        raise ClientDisconnect from error
 
 
 def _check_address(scope: Scope) -> None:
@@ -152,8 +181,10 @@ class BodyLimit:
         upload_limit_bytes: int,
         idle_s: float,
         upload_paths: Collection[str] = (),
+        unpacking_prefix: str | None = None,
     ) -> None:
         self._app, self._limit_bytes, self._idle_s = app, limit_bytes, idle_s
+        self._unpacking_prefix = unpacking_prefix
         self._upload_limit_bytes, self._upload_paths = upload_limit_bytes, frozenset(upload_paths)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -164,6 +195,8 @@ class BodyLimit:
             limit_bytes, buffer = self._upload_limit_bytes, False
         else:
             limit_bytes, buffer = self._limit_bytes, b"json" in (header(scope, b"content-type") or b"").lower()
+        if _is_packed(scope) and not (self._unpacking_prefix and scope["path"].startswith(self._unpacking_prefix)):
+            raise EncodingUnsupported
         declared = header(scope, b"content-length") or b"0"
         if not declared.isdigit() or len(declared) > _MOST_DIGITS or int(declared) > limit_bytes:
             raise BodyTooLarge(limit_bytes)
@@ -202,6 +235,10 @@ class BodyLimit:
                 await send(message)
 
         await self._app(scope, counted, send_or_refuse)
+
+
+def _is_packed(scope: Scope) -> bool:
+    return any(name == b"content-encoding" and value.lower() != b"identity" for name, value in scope["headers"])
 
 
 async def _checked_json(receive: Receive, limit_bytes: int) -> Receive:

@@ -18,6 +18,9 @@ _MAX_FAULTS = 100
 # On these paths an error is read from the member `error`, by clients of the Open Inference Protocol.
 _INFERENCE_PATHS = "/v2"
 
+# Also where no other layer adds them: an error may repeat what the caller sent, and is of that moment alone.
+_SAFE_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
 STATUS: Mapping[Kind, int] = {
     Kind.INVALID: 422,
     Kind.UNAUTHENTICATED: 401,
@@ -36,15 +39,19 @@ _TITLES: Mapping[int, str] = {
     403: "Not allowed",
     404: "Not found",
     405: "Method not allowed",
+    408: "Request timeout",
     409: "Conflict",
     413: "Too large",
+    414: "Address too long",
     415: "Unsupported media type",
     422: "Invalid input",
     429: "Too many requests",
+    431: "Header too large",
     500: "Internal error",
     502: "Bad gateway",
     503: "Temporarily unavailable",
     504: "Deadline exceeded",
+    505: "Version of HTTP not supported",
 }
 
 
@@ -109,7 +116,8 @@ def problem(
     if instance == _INFERENCE_PATHS or instance.startswith(f"{_INFERENCE_PATHS}/"):
         body["error"] = "; ".join([detail, *(fault.detail for fault in faults[:_MAX_FAULTS])])
     # ASCII, so that a stray surrogate echoed from the input cannot break the answer.
-    return Response(json.dumps(body, allow_nan=False, default=str), status, dict(headers or {}), MEDIA_TYPE)
+    content = json.dumps(body, allow_nan=False, default=str)
+    return Response(content, status, _SAFE_HEADERS | dict(headers or {}), MEDIA_TYPE)
 
 
 def problem_of(error: AppError, instance: str) -> Response:

@@ -1,7 +1,7 @@
 """The id that follows a request through every process and log line."""
 
+import os
 import re
-import uuid
 from contextvars import ContextVar
 
 HEADER = "x-request-id"
@@ -11,7 +11,7 @@ _current: ContextVar[str] = ContextVar("request_id", default="-")
 
 def accept_or_make(offered: str | None) -> str:
     """The caller's id if it is short and safe to log, otherwise a new one."""
-    return offered if offered and _SAFE.fullmatch(offered) else uuid.uuid4().hex
+    return offered if offered and _SAFE.fullmatch(offered) else os.urandom(16).hex()
 
 
 def set_request_id(request_id: str) -> None:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 import orjson
 
 from shared.log import RENDERED
+from shared.tracing import current_span
 
 _WAIT_S = 0.1
 _MOST_WAITING = 1_000
@@ -40,6 +41,8 @@ class RequestLog:
             "timestamp": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
             "service": self._service,
         }
+        if (span := current_span()) is not None:
+            line["trace_id"] = span.trace_id
         self._waiting.append(orjson.dumps(line))
         if len(self._waiting) >= _MOST_WAITING:
             self.flush()

@@ -14,8 +14,9 @@ from shared.clock import Clock
 from shared.contracts.job import JobState
 from shared.database import read, write
 from shared.errors import JSON
-from shared.jobs.store import milliseconds
-from shared.jobs.tables import jobs
+from shared.jobs.news import Tell, tell_nobody
+from shared.jobs.store import job_of, milliseconds
+from shared.jobs.tables import TOLD, jobs
 
 T = TypeVar("T")
 
@@ -26,7 +27,13 @@ class AttemptLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """The right to work on a job, held until its row's fence moves on."""
+    """The right to work on a job, held until its row's fence moves on.
+
+    Parameters
+    ----------
+    request_id, traceparent
+        Of the request that asked for the job.
+    """
 
     job_id: str
     kind: str
@@ -36,6 +43,8 @@ class Attempt:
     max_attempts: int
     fence: int
     time_limit_s: float
+    request_id: str | None = None
+    traceparent: str | None = None
 
     @property
     def count(self) -> str:
@@ -44,11 +53,18 @@ class Attempt:
 
 
 class Attempts:
-    """Transitions between the states of a job."""
+    """Transitions between the states of a job.
 
-    def __init__(self, engine: Engine, clock: Clock) -> None:
+    Parameters
+    ----------
+    tell
+        Hears of each, once it is committed.
+    """
+
+    def __init__(self, engine: Engine, clock: Clock, tell: Tell = tell_nobody) -> None:
         self._engine = engine
         self._clock = clock
+        self._tell = tell
 
     def claim(self, job_id: str, worker: str) -> Attempt | None:
         """Take a queued job; `None` where it is gone, ended or somebody else's by now."""
@@ -68,6 +84,7 @@ class Attempts:
             row = connection.execute(claimed).one_or_none()
         if row is None:
             return None
+        self._tell(job_of(row))
         return Attempt(
             job_id=row.id,
             kind=row.kind,
@@ -77,6 +94,8 @@ class Attempts:
             max_attempts=row.max_attempts,
             fence=row.fence,
             time_limit_s=row.time_limit_s,
+            request_id=row.request_id,
+            traceparent=row.traceparent,
         )
 
     def standing(self, attempt: Attempt) -> JobState | None:
@@ -93,7 +112,8 @@ class Attempts:
 
     def beat(self, attempt: Attempt) -> None:
         """Show that the attempt lives; silent where it has lost its job, which `standing` tells."""
-        self._update(attempt, {"beats": jobs.c.beats + 1})
+        with write(self._engine) as connection:
+            connection.execute(update(jobs).where(_held(attempt)).values(beats=jobs.c.beats + 1))
 
     def report(self, attempt: Attempt, progress: Mapping[str, JSON]) -> None:
         """Write progress.
@@ -127,7 +147,9 @@ class Attempts:
             if not connection.execute(update(jobs).where(_held(attempt)).values(**ended)).rowcount:
                 raise AttemptLost(attempt.job_id)
             result = action(connection)
-            connection.execute(update(jobs).where(jobs.c.id == attempt.job_id).values(result=result))
+            published = update(jobs).where(jobs.c.id == attempt.job_id).values(result=result).returning(*TOLD)
+            row = connection.execute(published).one()
+        self._tell(job_of(row))
         return result
 
     def save(self, attempt: Attempt, action: Callable[[Connection], T]) -> T:
@@ -179,7 +201,12 @@ class Attempts:
     def _update(self, attempt: Attempt, values: Mapping[str, Any], also: ColumnElement[bool] | None = None) -> bool:
         condition = _held(attempt) if also is None else and_(_held(attempt), also)
         with write(self._engine) as connection:
-            return connection.execute(update(jobs).where(condition).values(values)).rowcount > 0
+            changed = update(jobs).where(condition).values(values).returning(*TOLD)
+            row = connection.execute(changed).one_or_none()
+        if row is None:
+            return False
+        self._tell(job_of(row))
+        return True
 
 
 def _held(attempt: Attempt) -> ColumnElement[bool]:

@@ -10,16 +10,23 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+
+import structlog
 
 from shared.clock import Clock, SystemClock
 from shared.database import DatabaseUnavailable, open_engine
 from shared.errors import JSON, AppError, Kind
+from shared.http.request_id import set_request_id
 from shared.jobs.attempts import Attempt, AttemptLost, Attempts
 from shared.jobs.context import JobContext
+from shared.jobs.news import JobNews, tell_nobody
 from shared.jobs.process import Order
 from shared.log import configure_logging, get_logger
+from shared.redis_client import blocking_client
+from shared.tracing import Attributes, Tracer, open_tracer, working_on
 
 Handler = Callable[[JobContext], Mapping[str, JSON]]
 
@@ -41,10 +48,35 @@ def main() -> None:
     clock = SystemClock()
     engine = open_engine(order.database_url)
     attempt = order.attempt
-    attempts = Attempts(engine, clock)
+    tell = tell_nobody if order.redis_url is None else JobNews(blocking_client(order.redis_url)).tell
+    attempts = Attempts(engine, clock, tell)
     context = JobContext(attempt, attempts, options=order.options, engine=engine, clock=clock)
-    perform(order.handler, attempt, attempts, context, clock=clock, sleep=time.sleep)
+    structlog.contextvars.bind_contextvars(request_id=attempt.request_id or "-")
+    set_request_id(attempt.request_id or "-")
+    with traced(attempt, open_tracer(order.traces, f"{order.log_service}-job"), lambda: context.committed):
+        perform(order.handler, attempt, attempts, context, clock=clock, sleep=time.sleep)
     engine.dispose()
+
+
+@contextmanager
+def traced(attempt: Attempt, tracer: Tracer | None, succeeded: Callable[[], bool]) -> Iterator[None]:
+    """Go on with the trace of the request that asked for the job, where there is one to go on with."""
+    if tracer is None:
+        yield
+        return
+    span = tracer.begin(f"job {attempt.kind}", attempt.traceparent)
+    structlog.contextvars.bind_contextvars(trace_id=span.trace_id)
+    facts: Attributes = {
+        "futago.job_id": attempt.job_id,
+        "futago.attempt": attempt.number,
+        "futago.request_id": attempt.request_id or "-",
+    }
+    try:
+        with working_on(span):
+            yield
+    finally:
+        span.end(facts, failed=not succeeded())
+        tracer.close()
 
 
 def die_with(parent_pid: int) -> None:

@@ -1,6 +1,6 @@
 """What a worker tells Prometheus."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -11,9 +11,16 @@ _BUCKETS_S = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 4 * 3600.0)
 
 
 class WorkerMetrics:
-    """Metrics of one worker process."""
+    """Metrics of one worker process.
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    Parameters
+    ----------
+    beat
+        Hears of each turn of the loop.
+    """
+
+    def __init__(self, registry: CollectorRegistry, beat: Callable[[], None] = lambda: None) -> None:
+        self._beat = beat
         self._attempts = Counter(
             "futago_job_attempts",
             "Attempts ended, by the state they left the job in",
@@ -40,3 +47,4 @@ class WorkerMetrics:
     def alive(self) -> None:
         """Note that the loop goes round."""
         self._alive.set_to_current_time()
+        self._beat()

@@ -12,6 +12,7 @@ from typing import Protocol, Self
 
 from shared.errors import JSON
 from shared.jobs.attempts import Attempt
+from shared.tracing import TraceSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,8 @@ class Order:
     log_service: str
     log_level: str
     log_dir: str | None
+    redis_url: str | None = None
+    traces: TraceSettings | None = None
 
     def write(self) -> bytes:
         """The order as JSON."""
@@ -34,7 +37,11 @@ class Order:
     def read(cls, text: bytes) -> Self:
         """The order that `write` wrote."""
         document = json.loads(text)
-        return cls(**{**document, "attempt": Attempt(**document["attempt"])})
+        traces = document.pop("traces")
+        return cls(
+            **{**document, "attempt": Attempt(**document["attempt"])},
+            traces=None if traces is None else TraceSettings(**traces),
+        )
 
 
 class Child(Protocol):

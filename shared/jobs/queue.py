@@ -12,9 +12,12 @@ from shared.clock import Clock
 from shared.contracts.job import IdempotencyConflict, Job, JobState, QueueUnavailable
 from shared.database import write
 from shared.errors import JSON
+from shared.http.request_id import current_request_id
 from shared.jobs.delivery import Delivery
+from shared.jobs.news import Tell, tell_nobody
 from shared.jobs.store import job_of, milliseconds
 from shared.jobs.tables import TOLD, jobs
+from shared.tracing import current_traceparent
 
 IDEMPOTENCY_WINDOW_MS = 24 * 3600 * 1000
 
@@ -26,13 +29,18 @@ class JobQueue:
     ----------
     queue
         Name of the queue, the same as the `queue_name` of its workers.
+    tell
+        Hears of each job that was accepted.
     """
 
-    def __init__(self, engine: Engine, delivery: Delivery, *, queue: str, clock: Clock) -> None:
+    def __init__(
+        self, engine: Engine, delivery: Delivery, *, queue: str, clock: Clock, tell: Tell = tell_nobody
+    ) -> None:
         self._engine = engine
         self._delivery = delivery
         self._queue = queue
         self._clock = clock
+        self._tell = tell
 
     def submit(
         self,
@@ -85,12 +93,16 @@ class JobQueue:
             "fence": 0,
             "beats": 0,
             "created_at_ms": now_ms,
+            "request_id": current_request_id(),
+            "traceparent": current_traceparent(),
         }
         try:
             job = self._insert(row, expired_before_ms=now_ms - IDEMPOTENCY_WINDOW_MS)
         except IntegrityError:
             # Only the idempotency key is unique beside the random id.
             return self._earlier(row)
+        # Before the worker hears of it, whose own news would otherwise come first.
+        self._tell(job)
         try:
             self._delivery.send(job.id, kind)
         except QueueUnavailable:

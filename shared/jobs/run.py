@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry
 from prometheus_client.registry import Collector
 from sqlalchemy import Engine
 
@@ -17,6 +17,8 @@ from shared.errors import JSON
 from shared.jobs.attempts import Attempt, Attempts
 from shared.jobs.delivery import RqDelivery
 from shared.jobs.metrics import WorkerMetrics
+from shared.jobs.news import JobNews
+from shared.jobs.probe_server import ProbeServer, Pulse
 from shared.jobs.process import Child, ChildProcess, Order
 from shared.jobs.store import JobStore
 from shared.jobs.sweeper import Sweeper
@@ -73,7 +75,7 @@ def run_worker(
     """What `services/X/worker.py` calls: work on a queue until SIGTERM or SIGINT.
 
     After the signal the current job may go on for `settings.drain_s`; then it is given back without costing it an
-    attempt. `/metrics` is served on the port of the settings.
+    attempt. `/metrics` and `/healthz` are served on the port of the settings.
 
     Parameters
     ----------
@@ -89,10 +91,11 @@ def run_worker(
     registry = CollectorRegistry()
     clock = SystemClock()
     engine = open_engine(database_url)
-    attempts = Attempts(engine, clock)
+    attempts = Attempts(engine, clock, JobNews(blocking_client(redis_url)).tell)
     taking = waiting_client(redis_url, wait_s=TAKE_WAIT_S)
     delivery = RqDelivery(blocking_client(redis_url), queue_name, taking=taking)
-    metrics = WorkerMetrics(registry)
+    pulse = Pulse(clock)
+    metrics = WorkerMetrics(registry, pulse.beat)
     for collector in collectors(engine):
         registry.register(collector)
     sweeper = Sweeper(engine, attempts, delivery, queue=queue_name)
@@ -110,6 +113,8 @@ def run_worker(
                 log_service=worker_name(settings),
                 log_level=settings.log_level,
                 log_dir=None if settings.log_dir is None else str(settings.log_dir),
+                redis_url=redis_url,
+                traces=settings.traces,
             )
         )
 
@@ -126,13 +131,17 @@ def run_worker(
         clock=clock,
         sleep=time.sleep,
     )
-    server = start_http_server(settings.port, settings.host, registry) if settings.enable_monitoring else None
+    server = None
+    if settings.enable_monitoring:
+        server = ProbeServer(
+            settings.host, settings.port, service=worker_name(settings), registry=registry, pulse=pulse
+        )
+        server.start()
     log.info("worker_started", queue=queue_name, kinds=sorted(handlers))
     try:
         worker.run()
     finally:
         if server is not None:
-            server[0].shutdown()
-            server[0].server_close()
+            server.stop()
         engine.dispose()
         log.info("worker_stopped", queue=queue_name)

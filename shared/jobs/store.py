@@ -13,6 +13,7 @@ from sqlalchemy import Engine, Row, func, select, tuple_, update
 from shared.clock import Clock
 from shared.contracts.job import CursorInvalid, Job, JobMissing, JobState
 from shared.database import read, write
+from shared.jobs.news import Tell, tell_nobody
 from shared.jobs.tables import TOLD, jobs
 
 _ID_LENGTH = 32
@@ -27,11 +28,18 @@ class JobPage:
 
 
 class JobStore:
-    """The jobs in the database."""
+    """The jobs in the database.
 
-    def __init__(self, engine: Engine, clock: Clock) -> None:
+    Parameters
+    ----------
+    tell
+        Hears of a job that was cancelled.
+    """
+
+    def __init__(self, engine: Engine, clock: Clock, tell: Tell = tell_nobody) -> None:
         self._engine = engine
         self._clock = clock
+        self._tell = tell
 
     def get(self, job_id: str) -> Job:
         """Look up one job.
@@ -101,8 +109,11 @@ class JobStore:
             .values(state=JobState.CANCELLED, fence=jobs.c.fence + 1, finished_at_ms=milliseconds(self._clock.now()))
         )
         with write(self._engine) as connection:
-            connection.execute(cancelled)
-        return self.get(job_id)
+            stopped = connection.execute(cancelled).rowcount > 0
+        job = self.get(job_id)
+        if stopped:
+            self._tell(job)
+        return job
 
 
 def milliseconds(moment: datetime) -> int:

@@ -36,6 +36,9 @@ jobs = Table(
     Column("created_at_ms", BigInteger, nullable=False),
     Column("started_at_ms", BigInteger),
     Column("finished_at_ms", BigInteger),
+    # Of the request that asked for it.
+    Column("request_id", String(64)),
+    Column("traceparent", String(64)),
     UniqueConstraint("owner", "idempotency_digest", name="uq_jobs_owner_idempotency_digest"),
     Index("ix_jobs_created", "created_at_ms", "id"),
     Index("ix_jobs_owner_created", "owner", "created_at_ms", "id"),

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+import structlog
+
 from shared.clock import Clock
 from shared.contracts.job import JobState, QueueUnavailable
 from shared.database import DatabaseUnavailable
@@ -107,6 +109,10 @@ class Worker:
                 self._see_through(attempt)
 
     def _see_through(self, attempt: Attempt) -> None:
+        with structlog.contextvars.bound_contextvars(request_id=attempt.request_id or "-"):
+            self._follow(attempt)
+
+    def _follow(self, attempt: Attempt) -> None:
         log.info("job_started", job=attempt.job_id, kind=attempt.kind, attempt=attempt.number)
         began_s = self._clock.monotonic_s()
         settle = self._run_child(attempt, began_s)

@@ -15,7 +15,7 @@ from shared.onnx.bundle import open_bundle
 from shared.onnx.signing import SigningKey, TrustStore
 from shared.store import Store
 
-_PREFIX = "detectors"
+DETECTORS = "detectors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class DetectorStore:
     def __init__(self, store: Store, trust: TrustStore, *, cache_dir: Path, loaded_limit: int) -> None:
         self._store = store
         self._trust = trust
-        self._cache_dir = cache_dir / _PREFIX
+        self._cache_dir = cache_dir / DETECTORS
         self._loaded_limit = loaded_limit
         # Several threads may want the same detector at once: the first one loads it, the others wait for that.
         self._loaded: OrderedDict[str, Future[ServedDetector]] = OrderedDict()
@@ -80,12 +80,12 @@ class DetectorStore:
         """Forget an archive, here and in the store."""
         with self._lock:
             self._loaded.pop(archive, None)
-        self._store.delete(_PREFIX, archive)
+        self._store.delete(DETECTORS, archive)
         (self._cache_dir / archive).unlink(missing_ok=True)
 
     def _fill(self, archive: str, future: "Future[ServedDetector]") -> None:
         try:
-            packed = self._store.fetch(_PREFIX, archive, self._cache_dir)
+            packed = self._store.fetch(DETECTORS, archive, self._cache_dir)
             with tempfile.TemporaryDirectory(dir=self._cache_dir, prefix=".open-") as folder:
                 bundle = open_bundle(unpack(packed, Path(folder) / "bundle"), self._trust)
                 future.set_result(read_detector(bundle))
@@ -104,4 +104,4 @@ def store_detector(
             Path(folder) / "bundle", trained, name=name, version=version, created_at=created_at, key=key
         )
         packed = pack(info.folder, Path(folder) / "bundle.zip")
-        return StoredBundle(info.digest, store.put_file(_PREFIX, packed), packed.stat().st_size)
+        return StoredBundle(info.digest, store.put_file(DETECTORS, packed), packed.stat().st_size)

@@ -16,6 +16,7 @@ from services.anomaly.domain.catalogue import Ready
 from services.anomaly.domain.drift_tally import Recent
 from services.anomaly.domain.live_counts import LiveCount, Promise, Verdict, limit_key, more_alarms
 from services.anomaly.domain.scoring import AlertSink
+from services.anomaly.domain.streaming import TooManyStreams
 from services.anomaly.domain.usability import Reason
 from services.anomaly.domain.watch import Seen, newer_part
 from shared.clock import Clock
@@ -141,8 +142,12 @@ class LiveRecorder:
 
     async def _store_rows(self) -> None:
         for key in list(self._new_rows):
-            if await self._drift.add(key, self._new_rows[key]):
-                del self._new_rows[key]
+            try:
+                if await self._drift.add(key, self._new_rows[key]):
+                    del self._new_rows[key]
+            except TooManyStreams:
+                # It would only keep others from being stored.
+                self._left_out.inc(self._new_rows.pop(key).tally.rows)
 
     async def _store_counts(self) -> None:
         new = {key: count for key, (_, count) in self._new_counts.items()}

@@ -43,6 +43,8 @@ class RedisDrift:
         ------
         StreamsUnavailable
             If Redis does not answer.
+        TooManyStreams
+            If so many are counted that there is no room for a new one.
         """
         for _ in range(_TRIES):
             kept = await self._kept.read(key)

@@ -6,7 +6,7 @@ from uuid import uuid4
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from services.anomaly.domain.streaming import Kept, StreamsUnavailable
+from services.anomaly.domain.streaming import Kept, StreamsUnavailable, TooManyStreams
 from shared.contracts.alert import Alert
 from shared.events import ALERTS, PAYLOAD, STREAM_LENGTH, event_text
 from shared.log import get_logger
@@ -14,11 +14,21 @@ from shared.log import get_logger
 log = get_logger(__name__)
 
 _TOKEN_BYTES = 16
+_FULL = -1
 # The first bytes of a value are another number after every writing: whoever read another one has lost the race.
+# Beside the values stands when each will be forgotten, by the clock of Redis, so that they can be counted.
 _REPLACE = """
 if redis.call('GETRANGE', KEYS[1], 0, 15) ~= ARGV[1] then return 0 end
+local time = redis.call('TIME')
+local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+if ARGV[1] == '' then
+    redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', '(' .. now_ms)
+    if redis.call('ZCARD', KEYS[3]) >= tonumber(ARGV[6]) then return -1 end
+end
+redis.call('ZADD', KEYS[3], now_ms + ARGV[3], KEYS[1])
+redis.call('PEXPIRE', KEYS[3], ARGV[3])
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
-for i = 6, #ARGV do redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], '*', ARGV[5], ARGV[i]) end
+for i = 7, #ARGV do redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], '*', ARGV[5], ARGV[i]) end
 return 1
 """
 
@@ -32,12 +42,16 @@ class RedisWindows:
         What the keys begin with.
     keep_s
         What is not written again for so long is forgotten.
+    most
+        Keys of this space at once; a further one is refused.
     """
 
-    def __init__(self, redis: Redis, *, space: str, keep_s: float) -> None:
+    def __init__(self, redis: Redis, *, space: str, keep_s: float, most: int) -> None:
         self._redis = redis
         self._prefix = f"futago:anomaly:{space}:"
+        self._index = f"futago:anomaly:{space}-index"
         self._keep_ms = round(keep_s * 1000)
+        self._most = most
         self._replace = redis.register_script(_REPLACE)
 
     async def read(self, key: str) -> Kept:
@@ -55,12 +69,15 @@ class RedisWindows:
             self._keep_ms,
             STREAM_LENGTH,
             PAYLOAD,
+            self._most,
             *events,
         ]
         try:
-            replaced = await self._replace(keys=[self._prefix + key, ALERTS], args=arguments)
+            replaced = await self._replace(keys=[self._prefix + key, ALERTS, self._index], args=arguments)
         except RedisError as error:
             raise _unavailable(error) from error
+        if replaced == _FULL:
+            raise TooManyStreams(self._most)
         return bool(replaced)
 
 

@@ -11,19 +11,28 @@ from sqlalchemy import Engine, insert, select
 
 from services.anomaly.adapters.tables import uploads
 from services.anomaly.domain.training_requests import KeptTable, Table, UploadMissing
+from shared.clock import Clock
 from shared.database import read, write
 from shared.store import Store
 
-_PREFIX = "uploads"
+UPLOADS = "uploads"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class SqlTableStore:
-    """Implements `training_requests.TableStore` and `uploads.UploadStore`."""
+    """Implements `training_requests.TableStore` and `uploads.UploadStore`.
 
-    def __init__(self, engine: Engine, store: Store) -> None:
+    Parameters
+    ----------
+    uploads_kept
+        How long an upload can be asked for; `None` for ever.
+    """
+
+    def __init__(self, engine: Engine, store: Store, *, clock: Clock, uploads_kept: timedelta | None) -> None:
         self._engine = engine
         self._store = store
+        self._clock = clock
+        self._uploads_kept = uploads_kept
 
     def keep(self, table: Table) -> KeptTable:
         with tempfile.NamedTemporaryFile(prefix="futago-table-", suffix=".npz") as file:
@@ -37,7 +46,7 @@ class SqlTableStore:
             )
             file.flush()
             return KeptTable(
-                self._store.put_file(_PREFIX, Path(file.name)),
+                self._store.put_file(UPLOADS, Path(file.name)),
                 table.columns,
                 len(table.rows),
                 int(np.isnan(table.rows).sum()),
@@ -65,9 +74,17 @@ class SqlTableStore:
             )
         return upload_id, kept
 
-    def upload(self, upload_id: str) -> KeptTable:
+    def upload_owner(self, upload_id: str) -> str | None:
         with read(self._engine) as connection:
-            row = connection.execute(select(uploads).where(uploads.c.upload_id == upload_id)).first()
+            return connection.scalar(select(uploads.c.created_by).where(uploads.c.upload_id == upload_id))
+
+    def upload(self, upload_id: str) -> KeptTable:
+        query = select(uploads).where(uploads.c.upload_id == upload_id)
+        if self._uploads_kept is not None:
+            kept_since = self._clock.now() - self._uploads_kept
+            query = query.where(uploads.c.created_at_ms >= round(kept_since.timestamp() * 1000))
+        with read(self._engine) as connection:
+            row = connection.execute(query).first()
         if row is None:
             raise UploadMissing(upload_id)
         return KeptTable(
@@ -88,7 +105,7 @@ def fetch_table(store: Store, digest: str, cache_dir: Path, columns: Sequence[st
     StoredFileMissing, StoredFileDamaged, StoreUnavailable
         If the store does not return it.
     """
-    path = store.fetch(_PREFIX, digest, cache_dir / _PREFIX)
+    path = store.fetch(UPLOADS, digest, cache_dir / UPLOADS)
     with np.load(path, allow_pickle=False) as stored:
         kept = stored["columns"].tolist()
         rows = np.ascontiguousarray(stored["rows"][:, [kept.index(name) for name in columns]])

@@ -92,6 +92,8 @@ scores = Table(
     # Empty only for a caller who is not limited to some assets.
     Column("asset", String(255)),
     Column("created_at_ms", BigInteger, nullable=False),
+    # Subject of the caller whose job it was.
+    Column("owner", String(255)),
 )
 
 # How far from normal the rows of an asset were, hour by hour since 1970; replicas add to the same row.

@@ -42,7 +42,7 @@ _SEARCHED_BLOCK_ROWS = 32
 
 
 class ScoresMissing(AppError):
-    """No score job of this id has kept its result."""
+    """No score job of this id has kept its result, or it is no longer kept."""
 
     kind, code = Kind.MISSING, "anomaly.scores_missing"
 
@@ -74,10 +74,11 @@ class ScoreWish:
 
 @dataclass(frozen=True, slots=True)
 class KeptScores:
-    """The result of a score job, as a local file of JSON, and the asset it is of."""
+    """The result of a score job, as a local file of JSON, the asset it is of, and whose job it was."""
 
     path: Path
     asset: str | None
+    owner: str | None
 
 
 class ScoreShelf(Protocol):

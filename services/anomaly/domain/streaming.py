@@ -49,6 +49,15 @@ class StreamsUnavailable(AppError):
         super().__init__("the kept windows cannot be reached; send the same rows again", retry_after_s=2.0)
 
 
+class TooManyStreams(AppError):
+    """As many streams are kept as this installation allows; those that bring no rows are forgotten in time."""
+
+    kind, code = Kind.UNAVAILABLE, "anomaly.too_many_streams"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"{limit} streams are kept already; a new one has to wait", retry_after_s=60.0, limit=limit)
+
+
 @dataclass(frozen=True, slots=True)
 class StreamInput:
     """Rows as they came.
@@ -134,7 +143,13 @@ class WindowStore(Protocol):
     async def read(self, key: str) -> Kept: ...
 
     async def replace(self, key: str, token: bytes, body: bytes, alerts: Sequence[Alert]) -> bool:
-        """Write and send the alerts, both or neither; `False` if somebody has written since the token was read."""
+        """Write and send the alerts, both or neither; `False` if somebody has written since the token was read.
+
+        Raises
+        ------
+        TooManyStreams
+            If there is nothing under the key, and no room for more.
+        """
         ...
 
 
@@ -195,7 +210,7 @@ class StreamDesk:
             If there is no detector of this name.
         RowsRefused, TooManyRows, RowsOutOfOrder, NoStream
             If the rows cannot be used; nothing was scored or kept then.
-        StreamsUnavailable, StreamBusy, Overloaded
+        StreamsUnavailable, TooManyStreams, StreamBusy, Overloaded
             If it cannot be done now. Sending the same rows again is safe: what was kept is answered again.
         """
         try:

@@ -29,7 +29,7 @@ class Promotion(StrEnum):
 
 
 class UploadMissing(AppError):
-    """There is no upload of this id."""
+    """There is no upload of this id, or it is no longer kept."""
 
     kind, code = Kind.MISSING, "anomaly.upload_missing"
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor
+from contextvars import copy_context
 from typing import TypeVar
 
 from shared.errors import AppError, Kind
@@ -46,7 +47,8 @@ class Workbench:
             raise Overloaded
         self._free -= 1
         loop = asyncio.get_running_loop()
-        future = self._pool.submit(work)
+        # With what this task knows of its request, for logs, traces and jobs.
+        future = self._pool.submit(copy_context().run, work)
         future.add_done_callback(lambda _: self._give_back(loop))
         return await asyncio.wrap_future(future)
 

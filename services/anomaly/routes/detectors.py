@@ -10,6 +10,7 @@ from services.anomaly.domain.catalogue import Catalogue, CursorInvalid, Detector
 from services.anomaly.domain.live_counts import LiveCounts, Promise
 from services.anomaly.domain.options.kinds import AUTO, DetectorKind, KindUnknown
 from services.anomaly.domain.options.reading import OptionsRefused
+from services.anomaly.domain.own_work import OwnWork
 from services.anomaly.domain.preparation import TimesMissing
 from services.anomaly.domain.preparation_fit import TooFewUsableRows
 from services.anomaly.domain.preparation_off import OffRuleRefused
@@ -67,11 +68,14 @@ async def status_of_service(caller: Reader) -> StatusResponse:
 async def train(
     body: DetectorRequest,
     response: Response,
+    *,
     desk: Annotated[TrainingDesk, use(TrainingDesk)],
+    work: Annotated[OwnWork, use(OwnWork)],
     caller: Trainer,
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
 ) -> JobResponse:
     """Train a detector on normal rows, as a job; an existing name gets its next version."""
+    await work.check_upload(caller, body.training.upload_id)
     job = await desk.request(body.to_domain(), owner=caller.subject, idempotency_key=idempotency_key)
     return accepted(job, response)
 

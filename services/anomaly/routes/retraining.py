@@ -8,6 +8,7 @@ from fastapi import APIRouter, Header, Response, status
 from services.anomaly.domain.blocks import TooFewRows
 from services.anomaly.domain.catalogue import Catalogue, DetectorMissing, PreviousMissing, VersionMissing
 from services.anomaly.domain.options.reading import OptionsRefused
+from services.anomaly.domain.own_work import OwnWork
 from services.anomaly.domain.preparation import TimesMissing
 from services.anomaly.domain.preparation_fit import TooFewUsableRows
 from services.anomaly.domain.retraining import RetrainingDesk
@@ -53,6 +54,7 @@ async def retrain(
     response: Response,
     *,
     desk: Annotated[RetrainingDesk, use(RetrainingDesk)],
+    work: Annotated[OwnWork, use(OwnWork)],
     caller: Trainer,
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
 ) -> JobResponse:
@@ -62,6 +64,7 @@ async def retrain(
     serving version on the later part of these rows, or a sensor that moved before stands still in them; with `manual`
     it waits until it is activated. Its card holds the comparison of the two.
     """
+    await work.check_upload(caller, body.training.upload_id)
     job = await desk.request(name, body.to_domain(), owner=caller.subject, idempotency_key=idempotency_key)
     return accepted(job, response)
 

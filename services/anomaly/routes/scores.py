@@ -7,9 +7,10 @@ from fastapi import APIRouter, Header, Path, Query, Response
 from starlette.responses import FileResponse, JSONResponse
 
 from services.anomaly.domain.catalogue import DetectorMissing
+from services.anomaly.domain.own_work import OwnWork
 from services.anomaly.domain.preparation import TimesMissing
 from services.anomaly.domain.rows import RowsRefused
-from services.anomaly.domain.score_jobs import ScoreDoor, ScoreShelf, ScoresMissing
+from services.anomaly.domain.score_jobs import ScoreDoor, ScoresMissing
 from services.anomaly.domain.scoring import TooManyRows
 from services.anomaly.domain.training_requests import UploadMissing
 from services.anomaly.domain.workbench import Overloaded
@@ -48,6 +49,7 @@ async def score(
     body: ScoreRequest,
     *,
     door: Annotated[ScoreDoor, use(ScoreDoor)],
+    work: Annotated[OwnWork, use(OwnWork)],
     caller: Annotated[Principal, require(Permission.SCORE)],
     asset: Annotated[str | None, Query(pattern=ASSET_PATTERN, max_length=255)] = None,
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
@@ -57,6 +59,7 @@ async def score(
     Rows of an upload, more rows than one call takes, and detectors that search for every score become a job (202).
     """
     check_asset(caller, asset)
+    await work.check_upload(caller, body.upload_id)
     scored = await door.score(
         name, body.to_domain(), asset=asset, owner=caller.subject, idempotency_key=idempotency_key
     )
@@ -74,10 +77,10 @@ async def score(
 )
 async def get_scores(
     job_id: Annotated[str, Path(pattern=r"^[!-~]*$", max_length=64)],
-    shelf: Annotated[ScoreShelf, use(ScoreShelf)],
+    work: Annotated[OwnWork, use(OwnWork)],
     caller: Annotated[Principal, require(Permission.READ)],
 ) -> Response:
-    """Give what a score job found, as the answer of a call would be."""
-    kept = await to_thread.run_sync(shelf.find, job_id)
+    """Give what a score job found, as the answer of a call would be: its owner's, and all to engineers."""
+    kept = await to_thread.run_sync(work.scores, caller, job_id)
     check_asset(caller, kept.asset)
     return FileResponse(kept.path, media_type="application/json")

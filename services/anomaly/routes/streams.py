@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query, Response
 from services.anomaly.domain.catalogue import DetectorMissing
 from services.anomaly.domain.rows import RowsRefused
 from services.anomaly.domain.scoring import TooManyRows
-from services.anomaly.domain.streaming import NoStream, StreamBusy, StreamDesk, StreamsUnavailable
+from services.anomaly.domain.streaming import NoStream, StreamBusy, StreamDesk, StreamsUnavailable, TooManyStreams
 from services.anomaly.domain.streaming_step import RowsOutOfOrder
 from services.anomaly.domain.workbench import Overloaded
 from services.anomaly.schemas.requests import ASSET_PATTERN
@@ -33,6 +33,7 @@ router = APIRouter(prefix="/api/v1/anomaly", tags=["scores"])
         RowsOutOfOrder,
         StreamBusy,
         StreamsUnavailable,
+        TooManyStreams,
         Overloaded,
     ),
 )

@@ -12,6 +12,8 @@ from services.planner.adapters.tables import plans
 from services.planner.domain.plan_records import PlanMissing, PlanPage, PlanRecord, PlanSummary
 from shared.database import read, write
 from shared.errors import JSON
+from shared.jobs.retention import is_unfinished
+from shared.retention import delete_rows
 
 _SUMMARY = [
     plans.c[name] for name in ("id", "name", "owner", "assets", "found", "finished", "created_at_ms", "updated_at_ms")
@@ -47,6 +49,16 @@ class SqlPlans:
             rows = connection.execute(query).all()
         next_cursor = write_cursor(rows[limit - 1].created_at_ms, rows[limit - 1].id) if len(rows) > limit else None
         return PlanPage(tuple(_summary(row) for row in rows[:limit]), next_cursor)
+
+    def remove_old(self, before: datetime) -> int:
+        """Remove plans that changed last before a moment, except those whose search waits or runs; returns how many.
+
+        Raises
+        ------
+        DatabaseUnavailable
+            If the database does not answer.
+        """
+        return delete_rows(self._engine, plans, (plans.c.updated_at_ms < to_ms(before)) & ~is_unfinished(plans.c.id))
 
     def request_stop(self, plan_id: str) -> None:
         with write(self._engine) as connection:

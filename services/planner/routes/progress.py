@@ -1,7 +1,7 @@
 """A search as it goes on, as server-sent events."""
 
 from collections.abc import AsyncIterator
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import anyio
 from anyio import to_thread
@@ -11,9 +11,10 @@ from starlette.responses import StreamingResponse
 from services.planner.domain.plan_desk import PlanDesk, PlanView
 from services.planner.domain.plan_records import PlanMissing
 from services.planner.routes.reach import check_reach
-from services.planner.schemas.progress import ProgressBody, event
+from services.planner.schemas.progress import ProgressBody
 from shared.http.dependencies import AssetOutOfReach, NotAllowed, require, use
 from shared.http.problems import responses
+from shared.http.server_events import comment, described, event, event_stream
 from shared.principal import Permission, Principal
 
 router = APIRouter(prefix="/api/v1/planner", tags=["plans"])
@@ -23,12 +24,7 @@ LOOK_INTERVAL_S: Final = 0.5
 # Without a word for this long a comment is sent: proxies give up on a connection that is silent.
 HEARTBEAT_S: Final = 10.0
 
-_STREAM: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "events `progress` and, as the last one, `end`; the data of each is a ProgressBody",
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
-    }
-}
+_STREAM = described("events `progress` and, as the last one, `end`; the data of each is a ProgressBody")
 
 
 @router.get(
@@ -44,7 +40,7 @@ async def watch_plan(
     """Follow a search: score, bound, gap and moves a second whenever they change, until it has ended."""
     view = await to_thread.run_sync(desk.look, plan_id)
     check_reach(caller, view.plan.summary.assets)
-    return StreamingResponse(_events(desk, view), media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
+    return event_stream(_events(desk, view))
 
 
 async def _events(desk: PlanDesk, view: PlanView) -> AsyncIterator[bytes]:
@@ -53,11 +49,11 @@ async def _events(desk: PlanDesk, view: PlanView) -> AsyncIterator[bytes]:
         body = ProgressBody.of_view(view)
         if body != told:
             told, silent_s = body, 0.0
-            yield event("progress", body)
+            yield event("progress", body.model_dump_json())
         elif silent_s >= HEARTBEAT_S:
             silent_s = 0.0
-            yield b": still searching\n\n"
+            yield comment("still searching")
         await anyio.sleep(LOOK_INTERVAL_S)
         silent_s += LOOK_INTERVAL_S
         view = await to_thread.run_sync(desk.look, view.plan.summary.id)
-    yield event("end", ProgressBody.of_view(view))
+    yield event("end", ProgressBody.of_view(view).model_dump_json())

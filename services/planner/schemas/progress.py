@@ -42,8 +42,3 @@ class ProgressBody(Body):
             told = view.progress
             known = {**known, **{name: told[name] for name in cls.model_fields if name in told}}
         return cls.model_validate({**known, "plan": summary.id, "state": view.state, "finished": summary.finished})
-
-
-def event(name: str, body: ProgressBody) -> bytes:
-    """Return a server-sent event."""
-    return f"event: {name}\ndata: {body.model_dump_json()}\n\n".encode()

@@ -1,9 +1,11 @@
 """A workbook is a zip: what is in it is judged before any of it is parsed."""
 
+import contextlib
 import io
 import zipfile
 import zlib
-from typing import Final
+from typing import IO, Final
+from xml.parsers import expat
 
 from services.planner.workbook.errors import WorkbookTooLarge, WorkbookUnreadable
 
@@ -18,6 +20,12 @@ RATIO_FROM_BYTES: Final = 1024**2
 
 _OLD_EXCEL = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _FORMULA = b"<f"
+_XML = (".xml", ".rels", ".vml")
+_CHUNK_BYTES = 4096
+
+
+class _FirstElement(Exception):
+    """Nothing behind it can be a document type."""
 
 
 def check_archive(content: bytes) -> bool:
@@ -26,7 +34,7 @@ def check_archive(content: bytes) -> bool:
     Raises
     ------
     WorkbookUnreadable
-        If it is no `.xlsx`, is encrypted, or has macros or links to other workbooks.
+        If it is no `.xlsx`, is encrypted, or has macros, links to other workbooks or XML with a document type.
     WorkbookTooLarge
         If it is larger, packed or unpacked, than any problem needs.
     """
@@ -37,9 +45,18 @@ def check_archive(content: bytes) -> bool:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             _check_parts(archive.infolist())
+            _refuse_document_types(archive)
             sheets = [name for name in archive.namelist() if name.startswith("xl/worksheets/")]
             return any(_FORMULA in archive.read(name) for name in sheets)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        NotImplementedError,
+        RuntimeError,
+        ValueError,
+        expat.ExpatError,
+    ) as error:
         raise WorkbookUnreadable("this is no .xlsx workbook, or a damaged one") from error
 
 
@@ -60,3 +77,26 @@ def _check_parts(parts: list[zipfile.ZipInfo]) -> None:
         raise WorkbookUnreadable("the workbook has macros: save it as an .xlsx without them")
     if any(name.startswith("xl/externallinks/") for name in names):
         raise WorkbookUnreadable("the workbook has links to other workbooks: break them and save their values")
+
+
+def _refuse_document_types(archive: zipfile.ZipFile) -> None:
+    """Entities are declared there, and which parser reads the parts later depends on what else is installed."""
+    for part in archive.infolist():
+        if part.filename.lower().endswith(_XML):
+            with archive.open(part) as file:
+                _read_to_the_first_element(file)
+
+
+def _read_to_the_first_element(file: IO[bytes]) -> None:
+    def refuse(*_: object) -> None:
+        raise WorkbookUnreadable("a part of the workbook declares a document type: save it anew as an .xlsx")
+
+    def stop(*_: object) -> None:
+        raise _FirstElement
+
+    parser = expat.ParserCreate()
+    # By exceptions, so that nothing behind is parsed, not even in the same chunk.
+    parser.StartDoctypeDeclHandler, parser.StartElementHandler = refuse, stop
+    with contextlib.suppress(_FirstElement):
+        while chunk := file.read(_CHUNK_BYTES):
+            parser.Parse(chunk)

@@ -3,9 +3,11 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -101,6 +103,27 @@ class BundleFiles:
         """
         self._store.delete(_PREFIX, archive_digest)
         shutil.rmtree(self._folders / archive_digest, ignore_errors=True)
+
+    def forget_orphans(self, known: Callable[[Sequence[str]], AbstractSet[str]], before: datetime) -> int:
+        """Take zips out of the store that no version refers to: their publication failed halfway, before a moment.
+
+        Raises
+        ------
+        DatabaseUnavailable, StoreUnavailable
+            If one of them is away.
+        """
+        return self._store.sweep(_PREFIX, known, written_before=before)
+
+    def forget_unpacked(self, known: Callable[[Sequence[str]], AbstractSet[str]]) -> int:
+        """Remove what lies unpacked here of zips that no version refers to any more; returns how many there were."""
+        if not self._folders.is_dir():
+            return 0
+        # What is there first, then what is known: a bundle comes here only after its version is known.
+        digests = [folder.name for folder in self._folders.iterdir()]
+        unknown = set(digests) - known(digests)
+        for digest in unknown:
+            shutil.rmtree(self._folders / digest, ignore_errors=True)
+        return len(unknown)
 
     def _load(self, archive_digest: str) -> ServedModel:
         folder = self._folders / archive_digest

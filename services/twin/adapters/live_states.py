@@ -7,7 +7,6 @@ database is away, what was known stays in force.
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import timedelta
 from uuid import uuid4
 
 from anyio import to_thread
@@ -19,7 +18,6 @@ from services.twin.adapters.sql_observations import Recorded, SqlObservations, V
 from services.twin.domain.coverage_alerts import coverage_alert
 from services.twin.domain.live_correction import LiveCorrection
 from services.twin.domain.live_quality import LiveState
-from services.twin.domain.observations import to_ms
 from services.twin.domain.observed import Comparison, Kept
 from shared.clock import Clock
 from shared.errors import AppError
@@ -27,19 +25,12 @@ from shared.log import get_logger
 
 log = get_logger(__name__)
 
-_PRUNE_EVERY_S = 3600.0
 # Of a state only its correction and figures are kept: thousands of windows at once would take hundreds of megabytes.
 _READ_AT_ONCE = 50
 
 
 class LiveStates:
-    """Implements `observed.LiveRecords` and `serving.Corrections`.
-
-    Parameters
-    ----------
-    retention_days
-        Observations are deleted so long after they were received; what was learned from them stays.
-    """
+    """Implements `observed.LiveRecords` and `serving.Corrections`."""
 
     def __init__(
         self,
@@ -47,16 +38,14 @@ class LiveStates:
         sql: SqlObservations,
         outbox: AlertOutbox,
         clock: Clock,
-        retention_days: int,
         metrics: CollectorRegistry,
     ) -> None:
-        self._sql, self._outbox, self._clock, self._retention_days = sql, outbox, clock, retention_days
+        self._sql, self._outbox, self._clock = sql, outbox, clock
         self._figures = QualityMetrics(metrics)
         self._failures = Counter("futago_twin_live_state_failures", "Readings that failed", registry=metrics)
         self._revisions: dict[VersionKey, int] = {}
         self._corrections: dict[VersionKey, LiveCorrection] = {}
         self._mark: tuple[int, int] | None = None
-        self._prune_at_s = 0.0
 
     def of(self, model: str, version: str) -> LiveCorrection | None:
         """The correction in force, as this replica last heard of it."""
@@ -110,11 +99,10 @@ class LiveStates:
         self._mark = mark
 
     async def follow(self, every_s: float, stop: asyncio.Event) -> None:
-        """Refresh, and delete what is too old, until told to stop."""
+        """Refresh until told to stop."""
         while not stop.is_set():
             try:
                 await self.refresh()
-                await self._prune()
             except AppError as error:
                 self._failures.inc()
                 log.warning("live_states_not_read", code=error.code)
@@ -140,12 +128,3 @@ class LiveStates:
                 self._figures.count(
                     comparison.model, version, new=int(not one.duplicate), duplicates=int(one.duplicate)
                 )
-
-    async def _prune(self) -> None:
-        now_s = self._clock.monotonic_s()
-        if now_s < self._prune_at_s:
-            return
-        self._prune_at_s = now_s + _PRUNE_EVERY_S
-        oldest_ms = to_ms(self._clock.now() - timedelta(days=self._retention_days))
-        if removed := await to_thread.run_sync(self._sql.prune, oldest_ms):
-            log.info("observations_deleted", count=removed, older_than_days=self._retention_days)

@@ -4,22 +4,23 @@ import secrets
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Engine, Row, func, insert, select, update
 
 from services.twin.adapters.tables import live_states, observations
 from services.twin.domain.intervals import Outputs
 from services.twin.domain.live_quality import Learner, LiveState, Measured, Verdict
 from services.twin.domain.live_settings import REFERENCE_LEVEL, LiveSettings
+from services.twin.domain.observations import to_ms
 from services.twin.domain.observed import Comparison, Kept
 from shared.database import read, take_turns, write
+from shared.retention import delete_rows
 
 VersionKey = tuple[str, str]
 _Moment = tuple[str, str, int]
 
-# Rows of one deletion: short transactions let observations in between.
-_PRUNED_AT_ONCE = 5_000
 # Observations that one statement looks for: times and assets are asked for by themselves, and each pair costs a probe.
 _ASKED_AT_ONCE = 100
 
@@ -91,24 +92,13 @@ class SqlObservations:
         with read(self._engine) as connection:
             return {key: _find_state(connection, key) for key in keys}
 
-    def prune(self, received_before_ms: int) -> int:
-        """Delete observations that were received before a moment [ms since 1970]; returns how many.
+    def remove(self, received_before: datetime) -> int:
+        """Delete observations that were received before a moment; returns how many.
 
         What was learned from them stays.
         """
-        removed = 0
-        while True:
-            oldest = (
-                select(observations.c.id)
-                .where(observations.c.received_at_ms < received_before_ms)
-                .order_by(observations.c.received_at_ms)
-                .limit(_PRUNED_AT_ONCE)
-            )
-            with write(self._engine) as connection:
-                count = connection.execute(delete(observations).where(observations.c.id.in_(oldest))).rowcount
-            removed += count
-            if count < _PRUNED_AT_ONCE:
-                return removed
+        old = observations.c.received_at_ms < to_ms(received_before)
+        return delete_rows(self._engine, observations, old)
 
 
 class _Recording:

@@ -1,6 +1,7 @@
 """Versions and which of them is active, in the database; every change counts the generation up."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -202,6 +203,12 @@ class SqlRegistry:
             forgotten = {"archive_digest": _FORGOTTEN}
             connection.execute(update(versions).where(versions.c.archive_digest.in_(digests)).values(forgotten))
         return len(digests)
+
+    def known_archives(self, digests: Sequence[str]) -> AbstractSet[str]:
+        """Which of these zips some version refers to, a withdrawn one too."""
+        query = select(versions.c.archive_digest).where(versions.c.archive_digest.in_(digests))
+        with read(self._engine) as connection:
+            return frozenset(connection.execute(query).scalars())
 
     def page(self, *, limit: int, cursor: str | None) -> ModelPage:
         """Active versions in the order of their models' names."""

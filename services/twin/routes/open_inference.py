@@ -33,12 +33,13 @@ from services.twin.schemas.open_inference import (
     unpack,
 )
 from shared.errors import AppError, Kind
-from shared.http.app import VERSION
+from shared.build_info import VERSION
 from shared.http.dependencies import AssetOutOfReach, NotAllowed, check_asset, request_id, require, use
 from shared.http.problems import responses
 from shared.principal import Permission, Principal
 
-router = APIRouter(prefix="/v2", tags=["open inference protocol"])
+PREFIX = "/v2"
+router = APIRouter(prefix=PREFIX, tags=["open inference protocol"])
 
 Name = Annotated[str, Path(pattern=NAME_PATTERN)]
 Registry = Annotated[ModelRegistry, use(ModelRegistry)]
