@@ -20,6 +20,7 @@ NAMES = (
     "anomaly_streams",
     "planner_search",
     "planner_bars",
+    "gateway",
 )
 
 

@@ -79,7 +79,7 @@ async def _measure(url: str, kind: str, sensors: int) -> Sequence[float]:
     rows = np.random.default_rng(0).normal(size=(2000, sensors))
     served = _served(kind, rows)
     redis = async_client(url)
-    windows = RedisWindows(redis, space="bench", keep_s=600.0)
+    windows = RedisWindows(redis, space="bench", keep_s=600.0, most=10_000)
     catalogue: Any = _OneDetector(Ready(served, served.threshold))
     with ThreadPoolExecutor(1) as pool:
         desk = StreamDesk(

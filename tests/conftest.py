@@ -19,6 +19,19 @@ REQUIRE_ALL = os.environ.get("FUTAGO_TEST_REQUIRE_ALL") == "1"
 DATA = Path(os.environ.get("FUTAGO_DATA", Path(__file__).parents[2] / "shared" / "data"))
 # Seconds each suite may take on two cores, together 15 minutes; the summary shows what was used.
 BUDGET_S = {"unit": 180, "contract": 60, "integration": 420, "e2e": 240}
+_ORDER = {suite: place for place, suite in enumerate(BUDGET_S)}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With `-n 2 --dist loadgroup` files of unit tests run beside what starts servers, which itself runs one by one."""
+    items.sort(key=lambda item: _ORDER.get(_suite(item.nodeid), 0))
+    for item in items:
+        group = "servers" if _suite(item.nodeid) in {"integration", "e2e"} else item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
+def _suite(nodeid: str) -> str:
+    return nodeid.split("/")[1]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -36,7 +49,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     spent_s: dict[str, float] = defaultdict(float)
     for report in (report for reports in terminalreporter.stats.values() for report in reports):
         if isinstance(report, pytest.TestReport):
-            spent_s[report.nodeid.split("/")[1]] += report.duration
+            spent_s[_suite(report.nodeid)] += report.duration
     for suite, budget_s in BUDGET_S.items():
         if suite in spent_s:
             verdict = "" if spent_s[suite] <= budget_s else "  OVER ITS BUDGET"

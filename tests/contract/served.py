@@ -25,6 +25,12 @@ SERVICES = ("anomaly", "gateway", "planner", "twin")
 
 def served(service: str, folder: Path) -> Document:
     """The document of one service, made from settings that point into `folder`."""
+    document: Document = application(service, folder).api.openapi()
+    return document
+
+
+def application(service: str, folder: Path) -> ServiceApp:
+    """One service, made from settings that point into `folder`, and not started."""
     home = Home(folder)
     home.make_folders()
     keys = make_keys(home)
@@ -40,12 +46,17 @@ def served(service: str, folder: Path) -> Document:
     makers: dict[str, Callable[[], ServiceApp]] = {
         "anomaly": lambda: create_anomaly(AnomalySettings(**bundles)),
         "gateway": lambda: create_gateway(
-            GatewaySettings(**common, access_key_file=keys.access, identity_private_key_file=keys.identity)
+            GatewaySettings(
+                **common,
+                access_key_file=keys.access,
+                identity_private_key_file=keys.identity,
+                second_factor_key_file=keys.second_factor,
+            )
         ),
         "planner": lambda: create_planner(PlannerSettings(**behind)),
         "twin": lambda: create_twin(TwinSettings(**bundles)),
     }
-    return makers[service]().api.openapi()
+    return makers[service]()
 
 
 def text_of(document: Document) -> str:

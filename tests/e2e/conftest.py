@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from futago import Client
+from tests.leaks import leaks_in_files, secrets_of_home
 
 ROOT = Path(__file__).parents[2]
 FUTAGO = ROOT / ".venv" / "bin" / "futago"
@@ -114,6 +115,11 @@ class Suite:
                 found.append(command)
         return found
 
+    def secrets(self) -> dict[str, str]:
+        """All that must not stand in any log; what is made while the suite runs is known by its shape."""
+        known = json.loads((self.home / "credentials.json").read_text())
+        return secrets_of_home(self.home) | {name: known[name] for name in ("password", "api_key")}
+
     def client(self) -> Client:
         return Client(credentials=self.home / "credentials.json")
 
@@ -132,3 +138,4 @@ def suite(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReque
     if suite.make is not None and suite.make.poll() is None:
         suite.interrupt()
     assert wait_until(lambda: not suite.left_running(), 20, "every process to be gone")
+    assert leaks_in_files([suite.output, *suite.home.glob("logs/*")], suite.secrets()) == []

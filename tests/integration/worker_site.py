@@ -41,9 +41,11 @@ class WorkerSite:
     def jobs(self) -> JobStore:
         return JobStore(self.engine, SystemClock())
 
-    def headers(self, role: Role = Role.ENGINEER, *, assets: tuple[str, ...] = ()) -> dict[str, str]:
+    def headers(
+        self, role: Role = Role.ENGINEER, *, assets: tuple[str, ...] = (), subject: str = "ada"
+    ) -> dict[str, str]:
         """What the gateway would send along for a caller of this role."""
-        principal = Principal("ada", role, ROLE_PERMISSIONS[role], assets)
+        principal = Principal(subject, role, ROLE_PERMISSIONS[role], assets)
         return {HEADER: self.signer.sign(principal, self.service)}
 
     def claimed(self, job_id: str, options: Mapping[str, JSON]) -> JobContext:

@@ -50,6 +50,7 @@ class Site(WorkerSite):
             "signing_key_file": str(self.folder / "signing.pem"),
             "trust_dir": str(self.settings.trust_dir),
             "redis_url": self.redis_url,
+            "cache_retention_days": 30,
         }
 
     def wait_for_progress(self, job_id: str) -> None:

@@ -156,3 +156,15 @@ async def test_scores_of_a_job_are_for_those_who_may_reach_its_asset(
     site.score_now(job.json()["id"])
     headers = site.headers(Role.VIEWER, assets=assets)
     assert (await client.get(f"/scores/{job.json()['id']}", headers=headers)).status_code == status
+
+
+async def test_scores_and_uploads_are_their_owners(site: Site, client: httpx.AsyncClient, trained: str):
+    upload_id = await uploaded(client, ROWS[:200])
+    job_id = (await client.post(f"/detectors/{trained}/score", json={"upload_id": upload_id})).json()["id"]
+    site.score_now(job_id)
+    others = site.headers(Role.OPERATOR, subject="bob")
+    assert (await client.get(f"/scores/{job_id}")).status_code == 200
+    assert (await client.get(f"/scores/{job_id}", headers=others)).status_code == 404
+    again = await client.post(f"/detectors/{trained}/score", json={"upload_id": upload_id}, headers=others)
+    assert (again.status_code, again.json()["code"]) == (404, "anomaly.upload_missing")
+    assert (await client.get(f"/scores/{job_id}", headers=site.headers(subject="eve"))).status_code == 200

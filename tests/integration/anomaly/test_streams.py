@@ -21,6 +21,8 @@ NORMAL = plant(120, seed=3)
 FAULTY = plant(360, seed=4)
 FAULTY[60:75, 1] += 5.0
 START = datetime(2026, 4, 1, tzinfo=UTC)
+# A busy machine may let Redis answer later than the service waits for it.
+PUSH_ATTEMPTS, PUSH_PAUSE_S = 10, 0.2
 
 
 def body(rows: np.ndarray, *, first: int = 0, **fields: object) -> dict[str, object]:
@@ -28,8 +30,21 @@ def body(rows: np.ndarray, *, first: int = 0, **fields: object) -> dict[str, obj
     return {"columns": COLUMNS, "rows": rows.tolist(), "timestamps": times, **fields}
 
 
-async def push(client: httpx.AsyncClient, rows: np.ndarray, *, first: int, asset: str = "acme.pump1") -> httpx.Response:
+async def push_once(
+    client: httpx.AsyncClient, rows: np.ndarray, *, first: int, asset: str = "acme.pump1"
+) -> httpx.Response:
     return await client.post(f"/detectors/pump/stream/{asset}", json=body(rows, first=first))
+
+
+async def push(client: httpx.AsyncClient, rows: np.ndarray, *, first: int, asset: str = "acme.pump1") -> httpx.Response:
+    """Send rows as a client does: a 503 is met by sending the same ones again."""
+    for _ in range(PUSH_ATTEMPTS):
+        answer = await push_once(client, rows, first=first, asset=asset)
+        if answer.status_code != 503:
+            return answer
+        assert answer.headers["retry-after"]
+        await asyncio.sleep(PUSH_PAUSE_S)
+    raise AssertionError(f"{PUSH_ATTEMPTS} times 503: {answer.text}")
 
 
 def alerts(site: Site) -> list[dict[str, object]]:
@@ -165,7 +180,7 @@ async def test_while_redis_is_away_nothing_is_lost(site: Site, trained: str, own
     async with serving(site, there) as client:
         await push(client, NORMAL[:50], first=0)
         own_valkey.stop()
-        answer = await push(client, NORMAL[50:60], first=50)
+        answer = await push_once(client, NORMAL[50:60], first=50)
         assert (answer.status_code, answer.json()["code"]) == (503, "anomaly.streams_unavailable")
         assert answer.headers["retry-after"]
         own_valkey.start()

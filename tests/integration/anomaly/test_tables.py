@@ -6,6 +6,7 @@ from sqlalchemy import text
 
 from services.anomaly.adapters.table_store import SqlTableStore
 from services.anomaly.adapters.tables import HISTORY, SCRIPTS
+from shared.clock import SystemClock
 from shared.database import migrate, open_engine, write
 from shared.store import Store
 
@@ -24,6 +25,6 @@ def test_detectors_and_uploads_of_the_first_release_are_still_there(database_url
             )
         )
     migrate(database_url, HISTORY, SCRIPTS)
-    kept = SqlTableStore(engine, Store("file:///nowhere")).upload("u1")
+    kept = SqlTableStore(engine, Store("file:///nowhere"), clock=SystemClock(), uploads_kept=None).upload("u1")
     engine.dispose()
     assert (kept.rows, kept.missing, kept.period, kept.image_shape) == (7, 0, None, None)

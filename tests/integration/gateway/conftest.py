@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -33,6 +34,14 @@ def write_key(folder: Path, name: str) -> Path:
     return private
 
 
+def write_secret(folder: Path, name: str) -> Path:
+    """A key that encrypts at rest: `<name>.key`."""
+    path = folder / f"{name}.key"
+    path.touch(mode=0o600)
+    path.write_text(secrets.token_hex(32))
+    return path
+
+
 @contextlib.asynccontextmanager
 async def serve(app: ASGIApp) -> AsyncIterator[str]:
     """Serve an application on a loopback port, and give its URL."""
@@ -61,6 +70,11 @@ async def running(app: ServiceApp) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture
 def settings(tmp_path: Path, sqlite_url: str, redis_url: str) -> GatewaySettings:
+    return make_settings(tmp_path, sqlite_url, redis_url)
+
+
+def make_settings(tmp_path: Path, sqlite_url: str, redis_url: str) -> GatewaySettings:
+    """Keys, tables and settings of a gateway with nothing behind it."""
     migrate_gateway(sqlite_url)
     migrate_jobs(sqlite_url)
     access = write_key(tmp_path, "access")
@@ -72,6 +86,7 @@ def settings(tmp_path: Path, sqlite_url: str, redis_url: str) -> GatewaySettings
         database_url=SecretStr(sqlite_url),
         identity_private_key_file=identity,
         access_key_file=access,
+        second_factor_key_file=write_secret(tmp_path, "second-factor"),
         twin_url=nowhere,
         anomaly_url=nowhere,
         planner_url=nowhere,

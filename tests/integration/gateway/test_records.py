@@ -1,7 +1,6 @@
 """What the gateway keeps: the audit chain, alerts and jobs."""
 
 import asyncio
-import multiprocessing
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -10,18 +9,15 @@ import httpx
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import delete, insert, select, update
 
-from services.gateway.adapters.sql_audit import SqlAudit
 from services.gateway.adapters.sql_keys import SqlKeys
 from services.gateway.adapters.sql_refresh import SqlRefresh
 from services.gateway.adapters.sql_users import SqlUsers
-from services.gateway.adapters.tables import audit_entries, audit_head, metadata, migrate_gateway
+from services.gateway.adapters.tables import metadata, migrate_gateway
 from services.gateway.app import create_app
 from services.gateway.bootstrap import FirstAdmin
 from services.gateway.domain import api_keys
 from services.gateway.domain.api_keys import ApiKey
-from services.gateway.domain.audit import Event, Source
 from services.gateway.domain.errors import ChangedMeanwhile, RefreshRejected, WrongCredentials
 from services.gateway.domain.refresh import Family, RefreshToken
 from services.gateway.settings import GatewaySettings
@@ -35,72 +31,7 @@ from shared.redis_client import async_client
 from tests.integration.gateway.conftest import running
 from tests.unit.gateway.fakes import user
 
-PROCESSES, APPENDS = 3, 25
 NOW = datetime(2026, 4, 1, tzinfo=UTC)
-
-
-def event(number: int, user: str = "ann") -> Event:
-    return Event(NOW, user, "GET /x", f"/x/{number}", success=True, source=Source("192.0.2.1", f"r{number}"))
-
-
-def append_many(url: str, process: int) -> None:
-    engine = open_engine(url)
-    audit = SqlAudit(engine)
-    for number in range(APPENDS):
-        audit.append([event(number, f"process-{process}"), event(number, f"process-{process}")])
-    engine.dispose()
-
-
-def test_processes_that_append_at_once_share_one_unbroken_chain(database_url: str):
-    migrate_gateway(database_url)
-    spawn = multiprocessing.get_context("spawn")
-    processes = [spawn.Process(target=append_many, args=(database_url, number)) for number in range(PROCESSES)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
-    assert [process.exitcode for process in processes] == [0] * PROCESSES
-    engine = open_engine(database_url)
-    verification = SqlAudit(engine).verify_now()
-    engine.dispose()
-    assert (verification.intact, verification.entries) == (True, 2 * PROCESSES * APPENDS)
-
-
-TAMPERINGS: dict[str, tuple[Callable[[], object], int]] = {
-    "a changed word": (lambda: update(audit_entries).where(audit_entries.c.sequence == 3).values(username="eve"), 3),
-    "a failure called success": (
-        lambda: update(audit_entries).where(audit_entries.c.sequence == 4).values(success=False),
-        4,
-    ),
-    "an entry taken out": (lambda: delete(audit_entries).where(audit_entries.c.sequence == 2), 2),
-    "the first taken out": (lambda: delete(audit_entries).where(audit_entries.c.sequence == 1), 1),
-    "the newest taken out": (lambda: delete(audit_entries).where(audit_entries.c.sequence == 6), 6),
-    "the head moved back": (lambda: update(audit_head).values(sequence=5), 6),
-    "an entry put behind": (
-        lambda: insert(audit_entries).from_select(
-            [column.name for column in audit_entries.columns],
-            select(*[(column + 1) if column.name == "sequence" else column for column in audit_entries.columns]).where(
-                audit_entries.c.sequence == 6
-            ),
-        ),
-        7,
-    ),
-}
-
-
-@pytest.mark.parametrize("name", TAMPERINGS)
-def test_tampering_is_found_at_the_entry_it_touched(database_url: str, name: str):
-    migrate_gateway(database_url)
-    engine = open_engine(database_url)
-    audit = SqlAudit(engine)
-    audit.append([event(number) for number in range(6)])
-    assert audit.verify_now().intact
-    tamper, sequence = TAMPERINGS[name]
-    with write(engine) as connection:
-        connection.execute(tamper())
-    verification = audit.verify_now()
-    engine.dispose()
-    assert (verification.intact, verification.first_bad_sequence) == (False, sequence)
 
 
 def test_the_migration_makes_the_tables_that_the_code_uses(database_url: str):
@@ -110,34 +41,6 @@ def test_the_migration_makes_the_tables_that_the_code_uses(database_url: str):
         differences = compare_metadata(MigrationContext.configure(connection), metadata)
     engine.dispose()
     assert [difference for difference in differences if difference[0] != "remove_table"] == []
-
-
-async def test_every_access_is_on_the_trail_with_who_what_and_where_from(settings: GatewaySettings, admin: FirstAdmin):
-    key = {"X-API-Key": admin.api_key.text}
-    async with running(create_app(settings)) as client:
-        await client.get("/api/v1/twin/models", headers=key | {"X-Request-ID": "read-1"})
-        await client.get("/api/v1/twin/models", headers={"X-API-Key": "fut_nonsense", "X-Request-ID": "read-2"})
-        await client.post(
-            "/api/v1/auth/login", json={"username": "eve", "password": "x"}, headers={"X-Request-ID": "l"}
-        )
-    # The first gateway has stopped, and with it all that was still to be written has been.
-    async with running(create_app(settings)) as client:
-        found = (await client.get("/api/v1/audit?limit=10", headers=key)).json()["items"]
-        by_request = {entry["request_id"]: entry for entry in found}
-        read = by_request["read-1"]
-        assert (read["user"], read["action"]) == ("admin", "GET /api/v1/twin/models")
-        assert (read["resource"], read["address"], read["success"]) == ("/api/v1/twin/models", "192.0.2.7", False)
-        assert read["facts"] == {"status": 503, "key": admin.api_key.key_id}
-        assert (by_request["read-2"]["user"], by_request["read-2"]["facts"]) == ("anonymous", {"status": 401})
-        assert (by_request["l"]["user"], by_request["l"]["action"]) == ("eve", "auth.login")
-        for query, expected in (("user=eve", {"l"}), ("success=true", {"bootstrap"}), ("action=auth.login", {"l"})):
-            items = (await client.get(f"/api/v1/audit?{query}", headers=key)).json()["items"]
-            assert {entry["request_id"] for entry in items if entry["request_id"] in by_request} == expected
-        first = (await client.get("/api/v1/audit?limit=2", headers=key)).json()
-        rest = await client.get(f"/api/v1/audit?limit=200&cursor={first['next_cursor']}", headers=key)
-        sequences = [entry["sequence"] for entry in first["items"] + rest.json()["items"]]
-        assert sequences == list(range(sequences[0], 0, -1))
-        assert (await client.get("/api/v1/audit/verify", headers=key)).json()["intact"] is True
 
 
 def alert(name: str, key: str = "k", asset: str = "acme.osaka.pump") -> Alert:

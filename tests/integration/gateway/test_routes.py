@@ -193,6 +193,7 @@ def test_the_first_administrator_is_made_once(settings: GatewaySettings, tmp_pat
         "FUTAGO_REDIS_URL": settings.redis_url.get_secret_value(),
         "FUTAGO_DATABASE_URL": settings.database_url.get_secret_value(),
         "GATEWAY_ACCESS_KEY_FILE": str(settings.access_key_file),
+        "GATEWAY_SECOND_FACTOR_KEY_FILE": str(settings.second_factor_key_file),
         "GATEWAY_IDENTITY_PRIVATE_KEY_FILE": str(settings.identity_private_key_file),
     }
     command = [sys.executable, "-W", "ignore", "-m", "services.gateway.bootstrap", "--credentials", str(credentials)]

@@ -17,7 +17,6 @@ from sqlalchemy import Engine, func, select
 from services.twin.adapters.sql_observations import SqlObservations
 from services.twin.adapters.tables import observations
 from services.twin.domain.live_settings import LiveSettings
-from services.twin.domain.observations import to_ms
 from shared.clock import rfc3339
 from shared.contracts.alert import Alert, Severity
 from shared.database import open_engine, read
@@ -197,9 +196,9 @@ async def test_old_observations_are_deleted_and_what_they_taught_stays(
     await observe(replicas[0], rows(bench, 20, actual=60.0))
     known = await quality(replicas[0])
     table = SqlObservations(engine)
-    received_ms = to_ms(bench.clock.now())
-    assert table.prune(received_ms) == 0
-    assert table.prune(received_ms + 1) == 20
+    received = bench.clock.now()
+    assert table.remove(received) == 0
+    assert table.remove(received + timedelta(milliseconds=1)) == 20
     assert await quality(replicas[0]) == known
 
 

@@ -21,7 +21,7 @@ from services.twin.app import create_app as create_twin
 from services.twin.library import Predictions, Twin
 from shared.clock import SystemClock
 from shared.jobs.tables import migrate_jobs
-from tests.integration.gateway.conftest import serve, write_key
+from tests.integration.gateway.conftest import serve, write_key, write_secret
 from tests.integration.twin.edge_twin import edge_twin
 from tests.unit.twin.twin_service import Bench, X, publish
 
@@ -128,6 +128,7 @@ async def gateway(
             database_url=SecretStr(sqlite_url),
             identity_private_key_file=identity,
             access_key_file=write_key(tmp_path, "access"),
+            second_factor_key_file=write_secret(tmp_path, "second-factor"),
             twin_url=twin_url,
             anomaly_url=nowhere,
             planner_url=nowhere,

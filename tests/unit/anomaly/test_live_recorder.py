@@ -17,7 +17,7 @@ from services.anomaly.adapters.sql_live import CountKey
 from services.anomaly.domain.catalogue import Ready
 from services.anomaly.domain.drift_tally import Recent
 from services.anomaly.domain.live_counts import LiveCount
-from services.anomaly.domain.streaming import StreamsUnavailable
+from services.anomaly.domain.streaming import StreamsUnavailable, TooManyStreams
 from services.anomaly.domain.watch import Seen
 from services.anomaly.library import Detector
 from shared.database import DatabaseUnavailable
@@ -109,3 +109,28 @@ async def test_no_more_counts_wait_for_redis_than_memory_allows(monkeypatch: pyt
     rows = sorted(recent.tally.rows for recent in drift.taken.values())
     # Two assets, one of them twice, and all of them together.
     assert rows == [50, 100, 250]
+
+
+@dataclass
+class FullDrift(FakeDrift):
+    """Has no room for one asset more."""
+
+    there: bool = True
+    refused: str = "a"
+
+    async def add(self, key: str, newer: Recent) -> bool:
+        if key.endswith(f":{self.refused}"):
+            raise TooManyStreams(1)
+        return await super().add(key, newer)
+
+
+async def test_an_asset_for_which_there_is_no_room_does_not_keep_others_from_being_stored():
+    drift = FullDrift()
+    live = recorder(FakeCounts(there=True), drift)
+    for asset in ("a", "b"):
+        live.seen(seen(asset, np.zeros((50, 2))))
+    await live.flush()
+    assert {key.rpartition(":")[2] for key in drift.taken} == {"", "b"}
+    drift.refused = "none"
+    await live.flush()
+    assert {key.rpartition(":")[2] for key in drift.taken} == {"", "b"}

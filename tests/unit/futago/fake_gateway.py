@@ -20,6 +20,7 @@ class FakeGateway:
         self.valid_refresh_tokens: set[str] = set()
         self.token_life_s = token_life_s
         self.lose_refreshes = False
+        self.code: str | None = None
 
     def answer(self, method: str, path: str, *answers: Answer) -> None:
         """Give these answers in turn; the last one for ever."""
@@ -45,7 +46,10 @@ class FakeGateway:
 
     def _login(self, body: dict[str, str]) -> httpx.Response:
         self.logins += 1
-        if body != {"username": "admin", "password": "secret"}:
+        code = body.pop("code", None)
+        if body == {"username": "admin", "password": "secret"} and self.code is not None and code is None:
+            return problem(401, "auth.second_factor_required", "this user needs a second factor")
+        if body != {"username": "admin", "password": "secret"} or code != self.code:
             return problem(401, "auth.wrong_credentials", "the user name or the password is wrong")
         return self._tokens()
 

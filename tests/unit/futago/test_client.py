@@ -19,13 +19,14 @@ from futago import (
     NotAllowed,
     NotFound,
     RateLimited,
+    SecondFactorRequired,
     TooLarge,
     Unavailable,
     UnexpectedAnswer,
     WaitTimeout,
 )
 from futago.bundle import BundleMissing
-from futago.credentials import CredentialsMissing
+from futago.credentials import Credentials, CredentialsMissing
 from tests.unit.futago.fake_gateway import FakeGateway, breaks, gives, refuses
 
 PREDICT = "/api/v1/twin/predict"
@@ -108,6 +109,49 @@ def test_wrong_credentials_are_named_and_not_tried_again(gateway: FakeGateway):
         client.me()
     assert caught.value.code == "auth.wrong_credentials"
     assert gateway.logins == 1
+
+
+def test_a_login_takes_the_code_of_a_second_factor(gateway: FakeGateway, client: Client):
+    gateway.code = "123456"
+    with pytest.raises(SecondFactorRequired) as refused:
+        client.login()
+    assert isinstance(refused.value, AuthenticationError)
+    with pytest.raises(AuthenticationError):
+        client.login(code="654321")
+    client.login(code="123456")
+    assert client.me() == {"user": "admin"}
+
+
+def test_where_a_code_is_needed_somebody_is_asked_for_it_once(gateway: FakeGateway):
+    gateway.code = "123456"
+    asked = []
+
+    def ask_code() -> str:
+        asked.append("code")
+        return "123456"
+
+    with Client("http://plant.example", "admin", "secret", transport=gateway.transport(), ask_code=ask_code) as client:
+        assert client.me() == {"user": "admin"}
+        client.predict(POINT)
+    assert asked == ["code"]
+    gateway.code = None
+    with Client("http://plant.example", "admin", "secret", transport=gateway.transport(), ask_code=ask_code) as client:
+        client.login()
+    assert asked == ["code"]
+
+
+def test_a_code_is_not_sent_again_after_a_lost_answer(gateway: FakeGateway, slept: list[float]):
+    codes = []
+
+    def lose(request: httpx.Request) -> httpx.Response:
+        codes.append(json.loads(request.content).get("code"))
+        raise httpx.ReadError("the answer is lost")
+
+    transport = httpx.MockTransport(lose)
+    with Client("http://plant.example", "admin", "secret", transport=transport, sleep=slept.append) as client:
+        with pytest.raises(ConnectionFailed):
+            client.login(code="123456")
+        assert codes == ["123456"]
 
 
 def test_an_api_key_needs_no_login(gateway: FakeGateway):
@@ -481,3 +525,18 @@ def test_the_quality_of_a_version_is_asked_by_name(gateway: FakeGateway, client:
     assert client.quality("yield", version="2")["coverage"] == 0.9
     (request,) = gateway.sent("GET", "/api/v1/twin/models/yield/quality")
     assert request.url.params["version"] == "2"
+
+
+def test_the_authority_of_a_certificate_stands_in_the_credentials(tmp_path: Path):
+    path = tmp_path / "credentials.json"
+    path.write_text(
+        json.dumps({"url": "https://localhost:1", "api_key": "k", "ca_file": str(tmp_path / "nowhere.pem")})
+    )
+    assert Credentials.read(path).ca_file == tmp_path / "nowhere.pem"
+    with pytest.raises(InvalidInput, match=r"nowhere\.pem holds no certificate of an authority"):
+        Client(credentials=path)
+
+
+def test_an_authority_is_not_asked_for_where_there_is_no_tls(tmp_path: Path):
+    with Client("http://127.0.0.1:1", api_key="k", ca_file=tmp_path / "nowhere.pem") as client:
+        assert client.url == "http://127.0.0.1:1"

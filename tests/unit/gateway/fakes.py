@@ -1,6 +1,7 @@
 """Stand-ins for what the gateway's use cases need: they keep what they are given, and can be told to fail."""
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -9,7 +10,7 @@ from services.gateway.domain.api_keys import ApiKey
 from services.gateway.domain.audit import Event, Source
 from services.gateway.domain.claims import AccessClaims
 from services.gateway.domain.credentials import Stamp
-from services.gateway.domain.doorman import Admission
+from services.gateway.domain.doorman import Admission, Charge
 from services.gateway.domain.errors import (
     ApiKeyMissing,
     ChangedMeanwhile,
@@ -21,8 +22,9 @@ from services.gateway.domain.errors import (
     UserMissing,
     WrongCredentials,
 )
+from services.gateway.domain.key_requests import KeyFilter
 from services.gateway.domain.pages import Page
-from services.gateway.domain.rate_limit import Decision
+from services.gateway.domain.rate_limit import Decision, Limit
 from services.gateway.domain.refresh import Family, RefreshToken, Verdict, judge
 from services.gateway.domain.users import User
 from shared.principal import ROLE_PERMISSIONS, Principal, Role
@@ -75,10 +77,19 @@ class FakeUsers:
         self.rows[username] = apply_change(await self.get(username), change, other_admins=self._others(username))
         return self.rows[username]
 
-    async def set_password(self, username: str, password_hash: str, now: datetime) -> User:
+    async def set_password(self, username: str, password_hash: str, now: datetime, *, short: bool = False) -> User:
         before = await self.get(username)
-        self.rows[username] = replace(before, password_hash=password_hash, generation=before.generation + 1)
+        self.rows[username] = replace(
+            before, password_hash=password_hash, short_password=short, generation=before.generation + 1
+        )
         return self.rows[username]
+
+    async def note_login(self, username: str, now: datetime) -> None:
+        self.rows[username] = replace(self.rows[username], last_login_at=now)
+
+    async def replace_hash(self, username: str, old: str, new: str) -> None:
+        if self.rows[username].password_hash == old:
+            self.rows[username] = replace(self.rows[username], password_hash=new)
 
     async def delete(self, username: str, now: datetime) -> User:
         before = await self.get(username)
@@ -91,17 +102,20 @@ class FakeUsers:
 
 
 class FakeHasher:
-    """A password's hash is `hash of <password>`; counts how often it worked."""
+    """A password's hash is `hash of <password>`, formerly `old hash of <password>`; counts how often it worked."""
 
     def __init__(self) -> None:
         self.verified = 0
+
+    def is_outdated(self, password_hash: str) -> bool:
+        return password_hash.startswith("old ")
 
     async def hash(self, password: str) -> str:
         return f"hash of {password}"
 
     async def verify(self, password: str, password_hash: str) -> bool:
         self.verified += 1
-        return password_hash == f"hash of {password}"
+        return password_hash.removeprefix("old ") == f"hash of {password}"
 
     async def verify_nobody(self) -> None:
         self.verified += 1
@@ -172,8 +186,15 @@ class FakeKeys:
     async def add(self, key: ApiKey) -> None:
         self.rows[key.key_id] = key
 
-    async def page(self, *, owner: str | None, limit: int, cursor: str | None) -> Page[ApiKey]:
-        return Page(tuple(key for key in self.rows.values() if owner in {None, key.owner})[:limit], None)
+    async def page(self, wanted: KeyFilter, *, now: datetime, limit: int, cursor: str | None) -> Page[ApiKey]:
+        found = [
+            key
+            for key in self.rows.values()
+            if wanted.owner in {None, key.owner}
+            and wanted.state in {None, key.state(now)}
+            and (wanted.expires_before is None or key.expires_at < wanted.expires_before)
+        ]
+        return Page(tuple(found[:limit]), None)
 
     async def replace(self, key: ApiKey) -> ApiKey:
         if (await self.get(key.key_id)).generation != key.generation:
@@ -195,6 +216,7 @@ class FakeRedis:
         self.floors: dict[str, int] = {}
         self.counted: list[str] = []
         self.attempts: list[tuple[str, str]] = []
+        self.known: list[tuple[str, str]] = []
         self.attempts_allowed = 100
         self.requests_allowed = 100
 
@@ -208,16 +230,30 @@ class FakeRedis:
 
 
 class FakeGate:
+    """Asks `redis` each time, unless something is `on_loan`."""
+
     def __init__(self, redis: FakeRedis) -> None:
         self.redis = redis
+        self.era = 0
+        self.on_loan = 0
 
-    async def admit(self, who: str, stamps: tuple[Stamp, ...]) -> Admission:
+    def admit_at_once(self, charge: Charge, stamps: tuple[Stamp, ...]) -> Decision | None:
+        if not self.on_loan or self._ended(stamps):
+            return None
+        self.on_loan -= 1
+        return Decision(allowed=True, remaining=self.on_loan, retry_after_s=0.0, reset_after_s=1.0)
+
+    async def admit(self, charges: Sequence[Charge], stamps: tuple[Stamp, ...], *, at_this_moment: bool) -> Admission:
         await self.redis.require_reachable()
-        if any(self.redis.floors.get(stamp.name, 0) > stamp.generation for stamp in stamps):
-            return Admission(stale=True, decision=None)
-        self.redis.counted.append(who)
+        if self._ended(stamps):
+            return Admission(stale=True, decisions=())
+        self.redis.counted += [charge.who for charge in charges]
         left = self.redis.requests_allowed - len(self.redis.counted)
-        return Admission(stale=False, decision=Decision(left >= 0, max(left, 0), 0.0 if left >= 0 else 7.0, 1.0))
+        decision = Decision(left >= 0, max(left, 0), 0.0 if left >= 0 else 7.0, 1.0)
+        return Admission(stale=False, decisions=(decision,) * len(charges))
+
+    def _ended(self, stamps: tuple[Stamp, ...]) -> bool:
+        return any(self.redis.floors.get(stamp.name, 0) > stamp.generation for stamp in stamps)
 
 
 class FakeThrottle:
@@ -230,6 +266,12 @@ class FakeThrottle:
         if len(self.redis.attempts) > self.redis.attempts_allowed:
             raise TooManyAttempts(30.0)
 
+    async def admit_code(self, username: str, address: str) -> None:
+        await self.admit(f"code of {username}", address)
+
+    async def remember(self, username: str, address: str) -> None:
+        self.redis.known.append((username, address))
+
     async def forgive(self, username: str, address: str) -> None:
         self.redis.attempts = [attempt for attempt in self.redis.attempts if attempt != (username, address)]
 
@@ -239,6 +281,11 @@ class FakeAudit:
         self.events: list[Event] = []
 
     async def record(self, event: Event) -> None:
+        self.events.append(event)
+
+    @asynccontextmanager
+    async def together(self, event: Event) -> AsyncIterator[None]:
+        yield
         self.events.append(event)
 
     def said(self) -> list[tuple[str, str, str, bool]]:
@@ -252,12 +299,12 @@ class FakeCounter:
         self.allowed = allowed
         self.counted: list[str] = []
 
-    def admit(self, who: str) -> Decision:
+    def admit(self, who: str, limit: Limit) -> Decision:
         self.counted.append(who)
         left = self.allowed - len(self.counted)
         return Decision(left >= 0, max(left, 0), 0.0 if left >= 0 else 5.0, 1.0)
 
-    def has_room(self, who: str) -> bool:
+    def has_room(self, who: str, limit: Limit) -> bool:
         return len(self.counted) < self.allowed
 
 

@@ -5,14 +5,18 @@ from typing import Any, ClassVar
 
 import httpx
 import pytest
+import structlog
 from fastapi import APIRouter, UploadFile
 from pydantic import BaseModel, ConfigDict
+from starlette.requests import ClientDisconnect
 
 from shared.errors import AppError, Fault, Kind
 from shared.http.app import ServiceApp, build_app
 from shared.http.dependencies import check_asset, require, use
 from shared.http.metrics import ServiceMetrics
+from shared.http.middleware import RequestContext
 from shared.http.problems import responses
+from shared.http.request_log import RequestLog
 from shared.internal_token import HEADER, IdentityVerifier, InternalTokenSigner
 from shared.jwt import TokenSigner
 from shared.principal import ROLE_PERMISSIONS, Permission, Principal, Role
@@ -394,3 +398,23 @@ async def test_each_request_leaves_one_log_line(
     lines = [line for line in (capsys.readouterr().out + caplog.text).splitlines() if "duration_ms" in line]
     assert len(lines) == 1
     assert "seen-in-the-log" in lines[0]
+
+
+@pytest.mark.parametrize("when", ["reading", "writing"])
+async def test_a_client_that_left_is_no_fault_of_ours(when: str):
+    async def inner(scope: Any, receive: Any, send: Any) -> None:
+        if when == "reading":
+            raise ClientDisconnect
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    async def send(_message: Any) -> None:
+        raise RuntimeError("unable to perform operation on <TCPTransport closed=True>; the handler is closed")
+
+    async def receive() -> Any:
+        return {"type": "http.disconnect"}
+
+    metrics = ServiceMetrics("demo")
+    scope = {"type": "http", "method": "GET", "path": "/x", "query_string": b"", "headers": []}
+    with structlog.testing.capture_logs() as logged:
+        await RequestContext(inner, metrics, RequestLog("demo"))(scope, receive, send)
+    assert [line for line in logged if line["event"] == "request_failed"] == []

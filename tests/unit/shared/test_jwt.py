@@ -10,7 +10,7 @@ from jose import jws, jwt
 from shared.jwt import MAX_TOKEN_CHARS, InvalidToken, TokenSigner, TokenVerifier
 
 NOW_S = 1_800_000_000
-MISSING = object()
+MISSING = Ellipsis
 
 
 def claims(**changes: Any) -> dict[str, Any]:

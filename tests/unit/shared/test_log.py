@@ -79,3 +79,35 @@ def test_a_stack_trace_shows_no_local_variable(capsys: pytest.CaptureFixture[str
     line = json.loads(capsys.readouterr().out)
     assert "RuntimeError: no connection" in line["exception"]
     assert "hunter2x" not in json.dumps(line)
+
+
+# What would forge a line of the log, or move the cursor of a terminal that shows it, if it were written as it is.
+FORGED = 'ada"}\r\n{"event": "user.deleted", "level": "info"}\u2028\u0085\x1b[2K\x00'
+
+
+def written(folder: Path) -> list[bytes]:
+    return (folder / "twin.log").read_bytes().splitlines()
+
+
+@pytest.mark.parametrize("field", ["user", "path", "detail"])
+def test_a_value_with_line_ends_and_quotes_stays_within_its_field(tmp_path: Path, field: str):
+    configure_logging(service="twin", level="info", folder=tmp_path)
+    get_logger("test").warning("refused", **{field: FORGED})
+    (line,) = written(tmp_path)
+    assert json.loads(line)[field] == FORGED
+    assert json.loads(line)["event"] == "refused"
+
+
+def test_no_control_character_reaches_a_terminal_that_shows_the_log(tmp_path: Path):
+    configure_logging(service="twin", level="info", folder=tmp_path)
+    get_logger("test").warning("refused", user=FORGED)
+    (line,) = written(tmp_path)
+    assert line.isascii()
+    assert not any(byte < 0x20 or byte == 0x7F for byte in line)
+
+
+def test_an_error_text_with_line_ends_stays_within_its_line(tmp_path: Path):
+    configure_logging(service="twin", level="info", folder=tmp_path)
+    get_logger("test").error("failed", exc_info=ValueError(FORGED))
+    (line,) = written(tmp_path)
+    assert json.loads(line)["event"] == "failed"

@@ -1,4 +1,5 @@
 import json
+import traceback
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -124,3 +125,52 @@ def test_a_missing_file_is_named():
 def test_a_secret_is_not_shown_by_repr():
     settings = DemoSettings(**REQUIRED, database_url="postgresql+psycopg://u:hunter2@db/n")
     assert "hunter2" not in repr(settings)
+
+
+def test_a_secret_may_lie_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    secret = tmp_path / "database_url"
+    secret.write_text("postgresql+psycopg://futago:s3cr3t@db/futago\n")
+    monkeypatch.setenv("FUTAGO_DATABASE_URL_FILE", str(secret))
+    for name, value in REQUIRED.items():
+        monkeypatch.setenv(f"FUTAGO_{name.upper()}", value)
+    settings = DemoSettings.load(None)
+    assert settings.database_url.get_secret_value() == "postgresql+psycopg://futago:s3cr3t@db/futago"
+
+
+def test_a_secret_is_given_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv("FUTAGO_DATABASE_URL_FILE", str(tmp_path / "nowhere"))
+    with pytest.raises(SettingsFault, match=r"FUTAGO_DATABASE_URL_FILE: .*nowhere cannot be read"):
+        DemoSettings.load(None)
+    monkeypatch.setenv("FUTAGO_DATABASE_URL", "sqlite:////s3cr3t.db")
+    with pytest.raises(SettingsFault, match="both set") as fault:
+        DemoSettings.load(None)
+    assert "s3cr3t" not in str(fault.value)
+
+
+def test_a_value_is_not_shown_in_a_traceback_either(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("FUTAGO_REDIS_URL", "redis://:s3cr3t@127.0.0.1")
+    with pytest.raises(SettingsFault, match="Field required") as fault:
+        DemoSettings.load(None)
+    assert "s3cr3t" not in "".join(traceback.format_exception(fault.value))
+
+
+@pytest.mark.parametrize(
+    ("name", "url"),
+    [
+        ("FUTAGO_REDIS_URL", "redis://:s3cr3t/s3cr3t@127.0.0.1:6379/0"),
+        ("FUTAGO_REDIS_URL", "redis://:s3cr3t#s3cr3t@127.0.0.1:6379/0"),
+        ("FUTAGO_REDIS_URL", "http://:s3cr3t@127.0.0.1:6379/0"),
+        ("FUTAGO_REDIS_URL", "redis://:s3cr3t@127.0.0.1:99999/0"),
+        ("FUTAGO_DATABASE_URL", "s3cr3t"),
+        ("FUTAGO_DATABASE_URL", "mysql://futago:s3cr3t@127.0.0.1/futago"),
+        ("FUTAGO_DATABASE_URL", "postgresql+psycopg://futago:s3cr3t@127.0.0.1:s3cr3t/futago"),
+        ("FUTAGO_DATABASE_URL", "postgresql+psycopg://futago:s3cr3t/s3cr3t@127.0.0.1/futago"),
+    ],
+)
+def test_a_url_that_cannot_be_used_is_not_shown(monkeypatch: pytest.MonkeyPatch, name: str, url: str):
+    good = {"FUTAGO_REDIS_URL": "redis://127.0.0.1:1", "FUTAGO_DATABASE_URL": "sqlite:////a.db", "DEMO_PORT": "1"}
+    for variable, value in (good | {name: url}).items():
+        monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsFault, match=name) as fault:
+        DemoSettings.load(None)
+    assert "s3cr3t" not in str(fault.value)

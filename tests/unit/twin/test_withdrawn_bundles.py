@@ -1,11 +1,12 @@
 """What becomes of the bundles of withdrawn versions."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
 import pytest
+from anyio import to_thread
 
-from services.twin.adapters.archive_sweeper import ArchiveSweeper
 from services.twin.adapters.bundle_files import BundleFiles
 from services.twin.adapters.sql_registry import SqlRegistry
 from shared.database import open_engine
@@ -20,7 +21,8 @@ VERSIONS = "/api/v1/twin/models/yield/versions"
 async def sweep(bench: Bench) -> int:
     engine = open_engine(bench.database_url)
     files = BundleFiles(Store(f"file://{bench.folder}/store"), bench.trust, bench.folder / "cache")
-    forgotten = await ArchiveSweeper(SqlRegistry(engine), files, bench.clock, keep_s=KEEP_S).sweep()
+    before = bench.clock.now() - timedelta(seconds=KEEP_S)
+    forgotten = await to_thread.run_sync(SqlRegistry(engine).forget_archives, before, files.forget)
     engine.dispose()
     return forgotten
 

@@ -8,7 +8,7 @@ from futago.launcher import environment
 from futago.launcher.home import Home
 from futago.launcher.keys import KeyFiles
 
-KEYS = KeyFiles(*(Path(f"/h/keys/{name}") for name in ("a", "a.pub", "i", "i.pub", "s")))
+KEYS = KeyFiles(*(Path(f"/h/keys/{name}") for name in ("a", "a.pub", "i", "i.pub", "s", "f", "t")))
 HOME = Home(Path("/h"))
 
 

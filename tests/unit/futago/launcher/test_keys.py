@@ -58,3 +58,10 @@ def test_a_pair_that_lost_its_public_half_is_made_anew(home: Home, keys: KeyFile
     private = load_pem_private_key(keys.identity.read_bytes(), None)
     assert isinstance(private, ec.EllipticCurvePrivateKey)
     assert private.public_key() == load_pem_public_key(keys.identity_public.read_bytes())
+
+
+def test_a_home_of_an_older_release_gets_what_encrypts_second_factors(home: Home, keys: KeyFiles):
+    keys.second_factor.unlink()
+    made = make_keys(home).second_factor
+    assert len(bytes.fromhex(made.read_text(encoding="ascii"))) == 32
+    assert stat.S_IMODE(made.stat().st_mode) == 0o600

@@ -1,17 +1,24 @@
 """Which processes make up the suite, and what each is told."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from futago.launcher import processes
+from futago.launcher import bootstrap, processes
+from futago.launcher.certificate import make_certificate
 from futago.launcher.home import Home
 from futago.launcher.keys import KeyFiles
 from futago.launcher.processes import Layout, storage, suite
 from futago.launcher.spec import ProcessSpec, StopStage
 from futago.launcher.valkey import Valkey
 
-KEYS = KeyFiles(*(Path(f"/h/keys/{name}") for name in ("access", "access.pub", "identity", "identity.pub", "signing")))
+KEYS = KeyFiles(
+    *(
+        Path(f"/h/keys/{name}")
+        for name in ("access", "access.pub", "identity", "identity.pub", "signing", "second", "audit")
+    )
+)
 
 
 def layout(folder: Path, **outer: str) -> Layout:
@@ -80,3 +87,24 @@ def test_work_is_shut_out_before_the_workers_and_the_storage_stop(specs: dict[st
 )
 def test_users_are_told_an_address_they_can_reach(host: str, url: str):
     assert processes.gateway_url(host, 80) == url
+
+
+def test_with_tls_the_gateway_gets_its_certificate_and_users_an_https_address(tmp_path: Path):
+    files = make_certificate(Home(tmp_path), ("localhost",))
+    with_tls = replace(layout(tmp_path), tls=files)
+    told = with_tls.gateway_environment()
+    assert (told["GATEWAY_TLS_CERT_FILE"], told["GATEWAY_TLS_KEY_FILE"]) == (str(files.certificate), str(files.key))
+    # Browsers would keep it for every port of this machine.
+    assert told["GATEWAY_HSTS_MAX_AGE_S"] == "0"
+    assert with_tls.url == "https://localhost:8080"
+    welcome = bootstrap.welcome(with_tls)
+    assert with_tls.url in welcome
+    assert not [name for name in layout(tmp_path).gateway_environment() if "TLS" in name]
+
+
+def test_the_key_of_tls_is_told_to_the_gateway_alone(tmp_path: Path):
+    files = make_certificate(Home(tmp_path), ("localhost",))
+    told = [
+        spec.name for spec in suite(replace(layout(tmp_path), tls=files)) if str(files.key) in spec.environment.values()
+    ]
+    assert told == ["gateway"]

@@ -96,6 +96,9 @@ async def test_a_request_is_handed_on_with_who_calls():
     (request,) = world.transport.requests
     assert str(request.url) == "http://twin:1/api/v1/twin/predict?a=1"
     assert world.transport.bodies == [b"body"]
+    # Read before it was handed on, so that it goes out with its length and not in chunks.
+    assert request.content == b"body"
+    assert "transfer-encoding" not in request.headers
     assert request.headers["x-futago-identity"] == "signed"
     assert request.headers["x-request-id"] == "r1"
     assert (request.headers["accept"], "x-api-key" in request.headers) == ("a/b", False)
@@ -191,3 +194,11 @@ async def test_a_caller_who_leaves_in_the_middle_of_a_body_is_nobodys_failure():
     await world.forward(client, (b"content-length", b"10"))
     assert (world.transport.requests, client.sent) == ([], [])
     assert world.registry.get_sample_value("futago_gateway_upstream_failures_total", {"upstream": "twin"}) is None
+
+
+async def test_a_redirect_of_a_service_is_handed_on_and_never_followed():
+    headers = [("location", "http://169.254.169.254/latest/meta-data")]
+    world, client = World(lambda: httpx.Response(307, headers=headers, stream=Chunks())), Client()
+    await world.forward(client)
+    assert client.sent[0]["status"] == 307
+    assert len(world.transport.requests) == 1

@@ -1,9 +1,11 @@
 """Passwords hashed with argon2id, off the event loop."""
 
 import asyncio
+import threading
 import time
 
 import pytest
+from passlib.context import CryptContext
 
 from services.gateway.adapters.passlib_hasher import PasslibHasher
 from services.gateway.domain.errors import HasherBusy
@@ -23,6 +25,47 @@ async def test_only_the_password_itself_is_right(tried: str):
     hashed = await HASHER.hash(PASSWORD)
     assert await HASHER.verify(PASSWORD, hashed)
     assert not await HASHER.verify(tried, hashed)
+
+
+async def test_a_password_is_right_in_every_form_a_keyboard_sends():
+    hashed = await HASHER.hash("café by the river")
+    assert await HASHER.verify("cafe\u0301 by the river", hashed)
+    assert await HASHER.verify("\uff43\uff41\uff46é by the river", hashed)
+
+
+@pytest.mark.parametrize("weaker", [{"time_cost": 1}, {"memory_cost": 8192}, {"parallelism": 2}, {"type": "I"}])
+async def test_a_hash_of_other_parameters_is_outdated_and_still_right(weaker: dict[str, object]):
+    asked = {"type": "ID", "memory_cost": 19_456, "time_cost": 2, "parallelism": 1} | weaker
+    former = CryptContext(schemes=["argon2"], **{f"argon2__{name}": value for name, value in asked.items()})
+    hashed = former.hash(PASSWORD)
+    assert HASHER.is_outdated(hashed)
+    assert await HASHER.verify(PASSWORD, hashed)
+    assert not HASHER.is_outdated(await HASHER.hash(PASSWORD))
+
+
+async def test_of_twenty_logins_at_once_two_are_hashed_while_the_loop_goes_on():
+    at_once, most, released = 0, 0, threading.Event()
+    counting = threading.Lock()
+
+    class Slow(PasslibHasher):
+        def _verify(self, password: str, password_hash: str) -> bool:
+            nonlocal at_once, most
+            with counting:
+                at_once += 1
+                most = max(most, at_once)
+            released.wait()
+            with counting:
+                at_once -= 1
+            return True
+
+    hasher = Slow()
+    logins = [asyncio.create_task(hasher.verify(PASSWORD, "any")) for _ in range(20)]
+    # A thread that hashes on the loop would never let it come here.
+    await asyncio.sleep(0)
+    assert not any(login.done() for login in logins)
+    released.set()
+    assert all(await asyncio.gather(*logins))
+    assert 1 <= most <= 2
 
 
 async def test_the_event_loop_goes_on_while_passwords_are_hashed():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.gateway.domain.access import AccessTable, Entry, Route, Service, authorise
+from services.gateway.domain.access import AccessTable, Entry, Route, Service, authorise, methods_of
 from services.gateway.domain.errors import NotAllowed
 from services.gateway.domain.routes_table import suite_routes
 from shared.principal import ROLE_PERMISSIONS, Permission, Principal, Role
@@ -87,7 +87,15 @@ def test_a_role_passes_exactly_where_its_permissions_lead(route: Route, role: Ro
 
 
 def test_no_route_that_changes_anything_is_open_to_a_viewer():
-    own = {"/api/v1/users/{username}/password", "/api/v1/jobs/{job_id}/cancel"}
+    own = {
+        "/api/v1/users/{username}/password",
+        "/api/v1/users/{username}/second-factor",
+        "/api/v1/users/{username}/second-factor/confirm",
+        "/api/v1/users/{username}/second-factor/recovery-codes",
+        "/api/v1/users/{username}/sessions",
+        "/api/v1/users/{username}/sessions/{session_id}",
+        "/api/v1/jobs/{job_id}/cancel",
+    }
     reachable = {
         route.pattern
         for route in TABLE.routes
@@ -100,3 +108,8 @@ def test_only_watching_and_predicting_go_on_without_redis():
     going_on = {route.needs for route in TABLE.routes if route.without_redis}
     assert going_on == {Permission.READ, Permission.PREDICT, Permission.SCORE}
     assert not any(route.without_redis for route in TABLE.routes if route.service is Service.GATEWAY)
+
+
+def test_a_path_that_takes_get_takes_head():
+    assert methods_of(TABLE.find(("api", "v1", "jobs"))) == ("GET", "HEAD")
+    assert methods_of(TABLE.find(("api", "v1", "twin", "predict"))) == ("POST",)

@@ -14,8 +14,10 @@ from services.gateway.domain.errors import (
     UserMissing,
     WrongCredentials,
 )
+from services.gateway.domain.passwords import PasswordPolicy
 from services.gateway.domain.users import is_username
 from shared.principal import Permission, Principal, Role
+from tests.unit.gateway.fake_factors import FakeFactors, FakeWords, prover
 from tests.unit.gateway.fakes import (
     SOURCE,
     FakeAudit,
@@ -37,13 +39,16 @@ class World:
         self.users = FakeUsers([user("root", Role.ADMIN), user(password_hash="hash of right")])
         self.redis = FakeRedis()
         self.audit = FakeAudit()
+        clock, hasher, throttle = FakeClock(), FakeHasher(), FakeThrottle(self.redis)
         self.accounts = Accounts(
             users=self.users,
-            hasher=FakeHasher(),
+            hasher=hasher,
+            prover=prover(hasher, throttle, FakeFactors(self.users), clock),
+            policy=PasswordPolicy(FakeWords()),
             floors=self.redis,
-            throttle=FakeThrottle(self.redis),
+            throttle=throttle,
             audit=self.audit,
-            clock=FakeClock(),
+            clock=clock,
         )
 
 
@@ -152,8 +157,17 @@ async def test_an_administrator_of_a_site_administers_its_users(world: World):
     await world.accounts.create(site, asked, SOURCE)
     await world.accounts.change(site, "ann", UserChange(role=Role.VIEWER), SOURCE)
     await world.accounts.set_password(site, "ann", GOOD, None, SOURCE)
-    await world.accounts.change(site, "olga", UserChange(active=False), SOURCE)
     assert world.users.rows["ann"].role is Role.VIEWER
+    # Olga works everywhere: nobody of one site locks her out of the others.
+    for attempt in (
+        world.accounts.change(site, "olga", UserChange(active=False), SOURCE),
+        world.accounts.change(site, "olga", UserChange(Role.VIEWER, None, ("acme.osaka",)), SOURCE),
+        world.accounts.delete(site, "olga", SOURCE),
+    ):
+        with pytest.raises(BeyondOwnRights):
+            await attempt
+    await world.accounts.delete(site, "ann", SOURCE)
+    assert world.users.rows["olga"] == user(password_hash="hash of right")
 
 
 async def test_without_redis_no_user_is_changed(world: World):
@@ -176,3 +190,22 @@ def test_a_user_name_is_plain_and_lower_case(name: str):
 @pytest.mark.parametrize("name", ["", "Olga", "olga ", "-olga", "olga.", "ol/ga", "óla", "a" * 65, "a\n", "a\0b"])
 def test_what_could_be_taken_for_another_name_is_none(name: str):
     assert not is_username(name)
+
+
+async def test_beside_a_second_factor_a_shorter_password_will_do(world: World):
+    with pytest.raises(PasswordRefused):
+        await world.accounts.set_password(ADMIN, "olga", "river 77", None, SOURCE)
+    world.users.rows["olga"] = user(second_factor=True)
+    await world.accounts.set_password(ADMIN, "olga", "river 77", None, SOURCE)
+    assert world.users.rows["olga"].short_password
+    await world.accounts.set_password(ADMIN, "olga", GOOD, None, SOURCE)
+    assert not world.users.rows["olga"].short_password
+
+
+async def test_the_lists_hold_for_users_who_are_made_and_passwords_that_are_changed(world: World):
+    for attempt in (
+        world.accounts.create(ADMIN, UserRequest("ann", "internationalization", Role.VIEWER), SOURCE),
+        world.accounts.set_password(ADMIN, "olga", "internationalization", None, SOURCE),
+    ):
+        with pytest.raises(PasswordRefused):
+            await attempt

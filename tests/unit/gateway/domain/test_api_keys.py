@@ -8,14 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.gateway.domain import api_keys
-from services.gateway.domain.api_keys import ApiKey
+from services.gateway.domain.api_keys import ApiKey, KeyState
 from services.gateway.domain.errors import (
     ApiKeyDeactivated,
     ApiKeyExpired,
     ApiKeyInvalid,
+    AssetsOutOfReach,
     InvalidExpiry,
+    LimitTooHigh,
     ScopesTooWide,
 )
+from services.gateway.domain.rate_limit import Limit
 from services.gateway.domain.users import User
 from shared.errors import AppError
 from shared.principal import Permission, Role
@@ -149,3 +152,65 @@ def test_a_key_reaches_what_both_it_and_its_owner_may(
 def test_a_key_that_shares_nothing_with_its_owner_reaches_nothing():
     caller = api_keys.verify(MINTED.text, replace(KEY, assets=("b",)), replace(OWNER, assets=("a",)), NOW)
     assert not any(caller.may_reach(asset) for asset in ("a", "b", "b.c", "", None))
+
+
+@pytest.mark.parametrize(
+    ("changes", "state"),
+    [
+        ({}, KeyState.ACTIVE),
+        ({"expires_at": NOW + timedelta(milliseconds=1)}, KeyState.ACTIVE),
+        ({"expires_at": NOW}, KeyState.EXPIRED),
+        ({"active": False}, KeyState.DEACTIVATED),
+        ({"active": False, "expires_at": NOW}, KeyState.DEACTIVATED),
+    ],
+)
+def test_a_key_has_one_state(changes: dict[str, object], state: KeyState):
+    assert replace(KEY, **changes).state(NOW) is state
+
+
+def test_a_deactivated_key_is_refused_with_either_secret():
+    rotated = replace(KEY, former_digest=FORMER.digest, former_until=NOW + timedelta(hours=1), active=False)
+    for text in (MINTED.text, FORMER.text):
+        with pytest.raises(ApiKeyDeactivated):
+            api_keys.verify(text, rotated, OWNER, NOW)
+
+
+@pytest.mark.parametrize("limit", [None, Limit("key", 3600, 100), Limit("key", 1, 1)])
+def test_an_own_limit_may_be_as_large_as_everybodys(limit: Limit | None):
+    api_keys.check_limit(limit, Limit("key", 3600, 100))
+
+
+@pytest.mark.parametrize(
+    ("limit", "pointers"),
+    [
+        (Limit("key", 3601, 100), ["/limit/requests_per_hour"]),
+        (Limit("key", 3600, 101), ["/limit/burst"]),
+        (Limit("key", 9999, 999), ["/limit/requests_per_hour", "/limit/burst"]),
+    ],
+)
+def test_an_own_limit_above_everybodys_is_refused_part_by_part(limit: Limit, pointers: list[str]):
+    with pytest.raises(LimitTooHigh) as refused:
+        api_keys.check_limit(limit, Limit("key", 3600, 100))
+    assert [fault.pointer for fault in refused.value.faults] == pointers
+
+
+@pytest.mark.parametrize(
+    ("holder", "asked", "reach"),
+    [
+        ((), (), ()),
+        ((), ("acme",), ("acme",)),
+        (("acme.osaka",), (), ("acme.osaka",)),
+        (("acme.osaka",), ("acme",), ("acme.osaka",)),
+        (("acme",), ("acme.osaka", "other"), ("acme.osaka",)),
+    ],
+)
+def test_assets_asked_for_are_cut_to_what_their_holder_reaches(
+    holder: tuple[str, ...], asked: tuple[str, ...], reach: tuple[str, ...]
+):
+    assert api_keys.reachable_assets(holder, asked) == reach
+
+
+@pytest.mark.parametrize("asked", [("acme.tokyo",), ("acme.osaka2",), ("other", "acm")])
+def test_a_key_for_nothing_is_not_made(asked: tuple[str, ...]):
+    with pytest.raises(AssetsOutOfReach):
+        api_keys.reachable_assets(("acme.osaka",), asked)

@@ -7,9 +7,17 @@ from datetime import timedelta
 import pytest
 
 from services.gateway.domain import api_keys
+from services.gateway.domain.addresses import parse_network
 from services.gateway.domain.api_keys import ApiKey
 from services.gateway.domain.claims import AccessClaims
-from services.gateway.domain.credentials import Authenticator, Credential, CredentialKind, Stamp, read_credential
+from services.gateway.domain.credentials import (
+    Authenticator,
+    Credential,
+    CredentialKind,
+    Stamp,
+    Verified,
+    read_credential,
+)
 from services.gateway.domain.errors import (
     ApiKeyDeactivated,
     ApiKeyInvalid,
@@ -17,9 +25,10 @@ from services.gateway.domain.errors import (
     CredentialsMissing,
     TokenRejected,
 )
+from services.gateway.domain.rate_limit import Limit
 from services.gateway.domain.refresh import Family
 from shared.principal import Permission, Role
-from tests.unit.gateway.fakes import NOW, FakeClock, FakeFamilies, FakeKeys, FakeTokens, FakeUsers, user
+from tests.unit.gateway.fakes import NOW, FakeClock, FakeFamilies, FakeKeys, FakeTokens, FakeUsers, principal, user
 
 MINTED = api_keys.mint(bytes(range(48)))
 KEY = ApiKey(
@@ -177,3 +186,85 @@ async def test_what_was_used_longest_ago_is_forgotten_first():
         True,
         False,
     ]
+
+
+class CountingKeys(FakeKeys):
+    """Counts how often the database is asked."""
+
+    looked_up = 0
+
+    async def get(self, key_id: str) -> ApiKey:
+        self.looked_up += 1
+        return await super().get(key_id)
+
+
+@pytest.mark.parametrize(
+    ("text", "looks"),
+    [
+        ("", 0),
+        ("fut_", 0),
+        ("sk_live_1234", 0),
+        (MINTED.text[:-1] + ("0" if MINTED.text[-1] != "0" else "1"), 0),
+        (MINTED.text[:20] + ("0" if MINTED.text[20] != "0" else "1") + MINTED.text[21:], 0),
+        (MINTED.text + "0", 0),
+        (f" {MINTED.text}\n", 0),
+        (MINTED.text.upper(), 0),
+        ("fut_" + "\uff11" * 48, 0),
+        ("fut_" + "0" * 8000, 0),
+        (api_keys.mint(bytes(range(2, 50))).text, 1),
+        (api_keys.mint(bytes(range(2, 50)), MINTED.key_id).text, 1),
+    ],
+    ids=str,
+)
+async def test_a_wrong_key_is_refused_and_a_mistyped_one_without_a_look_into_the_database(text: str, looks: int):
+    world = World()
+    keys = CountingKeys([KEY])
+    authenticator = Authenticator(
+        tokens=world.tokens, users=world.users, families=world.families, keys=keys, clock=world.clock
+    )
+    with pytest.raises(ApiKeyInvalid):
+        await authenticator.verify(Credential(CredentialKind.API_KEY, text))
+    assert keys.looked_up == looks
+
+
+async def test_a_keys_networks_and_limit_go_with_its_verification():
+    world = World()
+    limit, networks = Limit("key", 60, 5), (parse_network("10.0.0.0/8"),)
+    world.keys.rows[KEY.key_id] = replace(KEY, networks=networks, limit=limit)
+    verified = await world.authenticator.verify(KEY_CREDENTIAL)
+    assert (verified.networks, verified.limit) == (networks, limit)
+
+
+async def test_the_former_secret_is_not_remembered_beyond_the_overlap():
+    world = World()
+    former = api_keys.mint(bytes(range(1, 49)), KEY.key_id)
+    until = NOW + timedelta(seconds=30)
+    world.keys.rows[KEY.key_id] = replace(KEY, former_digest=former.digest, former_until=until)
+    verified = await world.authenticator.verify(Credential(CredentialKind.API_KEY, former.text))
+    world.authenticator.remember(b"f", verified)
+    world.clock.advance(seconds=30)
+    assert world.authenticator.recall(b"f") is None
+
+
+class FakeProvider:
+    """Takes tokens that begin with its name for its own."""
+
+    async def verify(self, text: str) -> Verified:
+        return Verified(principal(text, method="external"), NOW, (Stamp(f"identity:{text}", 1),))
+
+    def recognises(self, text: str) -> bool:
+        return text.startswith("sso:")
+
+
+async def test_a_token_goes_to_the_provider_it_names_and_every_other_one_to_us():
+    world = World()
+    authenticator = Authenticator(
+        tokens=world.tokens, users=world.users, families=world.families, keys=world.keys, clock=world.clock,
+        external=FakeProvider(),
+    )  # fmt: skip
+    theirs = await authenticator.verify(Credential(CredentialKind.TOKEN, "sso:u1"))
+    assert (theirs.principal.subject, theirs.session_id) == ("sso:u1", None)
+    assert (await authenticator.verify(world.token())).principal.subject == "olga"
+    # A key is never taken for a token.
+    with pytest.raises(ApiKeyInvalid):
+        await authenticator.verify(Credential(CredentialKind.API_KEY, "sso:u1"))

@@ -1,14 +1,18 @@
 """Who is let in, on what, and what happens while Redis is away."""
 
+from contextlib import nullcontext
+from dataclasses import replace
 from datetime import timedelta
+from ipaddress import ip_network
 
 import pytest
 
 from services.gateway.domain.access import Route, Service
 from services.gateway.domain.claims import AccessClaims
 from services.gateway.domain.credentials import Authenticator
-from services.gateway.domain.doorman import Doorman, Entrance
+from services.gateway.domain.doorman import Doorman, Entrance, Limits, check_room
 from services.gateway.domain.errors import (
+    AddressNotAllowed,
     CredentialsMissing,
     NotAllowed,
     RedisAway,
@@ -36,7 +40,15 @@ from tests.unit.gateway.fakes import (
 PREDICT = Route("POST", "/predict", Permission.PREDICT, Service.TWIN)
 PUBLISH = Route("POST", "/models", Permission.PUBLISH, Service.TWIN)
 USERS = Route("GET", "/users", Permission.READ, Service.GATEWAY)
+TRAIN = Route("POST", "/detectors", Permission.TRAIN, Service.ANOMALY)
 ADDRESS = "192.0.2.1"
+LIMITS = Limits(
+    caller=Limit("caller", 3600, 100),
+    heavy=Limit("heavy", 100, 10),
+    address=Limit("address", 3600, 50),
+    local=Limit("local", 60, 2),
+    refused=Limit("refused", 3600, 3),
+)
 
 
 class AwayUsers(FakeUsers):
@@ -52,16 +64,16 @@ class World:
         families = FakeFamilies()
         families.families["s1"] = Family("s1", "olga", NOW, NOW + timedelta(days=1), None)
         self.redis = FakeRedis()
+        self.gate = FakeGate(self.redis)
         self.local = FakeCounter(2)
         self.failures = FakeCounter(3)
         self.doorman = Doorman(
             authenticator=Authenticator(
                 tokens=self.tokens, users=self.users, families=families, keys=FakeKeys(), clock=self.clock
             ),
-            gate=FakeGate(self.redis),
-            limit=Limit("caller", 3600, 100),
+            gate=self.gate,
+            limits=LIMITS,
             local=self.local,
-            local_limit=Limit("caller", 60, 2),
             failures=self.failures,
         )
         text = self.tokens.issue(AccessClaims("olga", "s1", 1, NOW, NOW + timedelta(minutes=10)))
@@ -103,7 +115,7 @@ async def test_without_redis_a_known_caller_goes_on_predicting_on_a_stricter_lim
     await world.admit()
     world.redis.away = True
     entrance = await world.admit()
-    assert (entrance.without_redis, entrance.limit.burst) == (True, 2)
+    assert (entrance.without_redis, entrance.allowance.limit) == (True, Limit("caller", 60, 2))
     await world.admit()
     with pytest.raises(TooManyRequests):
         world.doorman.check(await world.admit(), PREDICT)
@@ -182,6 +194,74 @@ async def test_a_caller_over_its_limit_is_told_when_to_come_back(world: World):
     with pytest.raises(TooManyRequests) as refused:
         world.doorman.check(await world.admit(), PREDICT)
     assert refused.value.retry_after_s == 7.0
+
+
+async def test_what_is_on_loan_lets_a_known_caller_in_without_asking(world: World):
+    await world.admit()
+    world.redis.away, world.gate.on_loan = True, 1
+    assert not (await world.admit()).without_redis
+    assert (await world.admit()).without_redis
+
+
+async def test_a_raised_floor_ends_what_is_on_loan(world: World):
+    await world.admit()
+    world.gate.on_loan = 5
+    world.redis.floors["session:s1"] = 1
+    with pytest.raises(TokenRejected):
+        await world.admit()
+    assert world.gate.on_loan == 5
+
+
+@pytest.mark.parametrize("route", [PUBLISH, USERS])
+async def test_whoever_changes_something_is_asked_for_each_time(world: World, route: Route):
+    await world.admit()
+    world.redis.away, world.gate.on_loan = True, 5
+    with pytest.raises(RedisAway):
+        await world.admit(route)
+
+
+async def test_what_starts_long_work_is_counted_on_two_limits(world: World):
+    await world.admit(TRAIN)
+    await world.admit(TRAIN)
+    assert world.redis.counted == ["user:olga", "heavy:user:olga"] * 2
+
+
+async def test_a_verification_that_began_before_a_gap_is_not_remembered(world: World):
+    async def get(username: str) -> User:
+        world.gate.era += 1
+        return user()
+
+    world.users.get = get  # type: ignore[method-assign]
+    await world.admit()
+    world.redis.away = True
+    with pytest.raises(RedisAway):
+        await world.admit()
+
+
+async def test_an_own_limit_stands_in_for_the_general_one(world: World):
+    await world.admit()
+    own = Limit("key", 10, 5)
+    ((fingerprint, (until, verified)),) = world.doorman._authenticator._memory.items()
+    world.doorman._authenticator._memory[fingerprint] = until, replace(verified, limit=own)
+    assert (await world.admit()).allowance.limit == own
+
+
+@pytest.mark.parametrize(("network", "allowed"), [("192.0.2.0/24", True), ("198.51.100.0/24", False)])
+async def test_a_credential_counts_only_where_it_may_come_from(world: World, network: str, allowed: bool):
+    entrance = await world.admit()
+    entrance = replace(entrance, caller=replace(entrance.caller, networks=(ip_network(network),)))
+    with nullcontext() if allowed else pytest.raises(AddressNotAllowed):
+        world.doorman.check(entrance, PREDICT)
+
+
+async def test_anybody_is_counted_by_network_and_here_alone_while_redis_is_away(world: World):
+    check_room(await world.doorman.admit_anybody("2001:db8::1"))
+    assert world.redis.counted == ["address:2001:db8::/64"]
+    world.redis.away = True
+    allowances = [await world.doorman.admit_anybody(ADDRESS) for _ in range(3)]
+    assert [allowance.decision.allowed for allowance in allowances] == [True, True, False]
+    with pytest.raises(TooManyRequests):
+        check_room(allowances[-1])
 
 
 async def test_a_caller_without_the_permission_is_refused(world: World):

@@ -71,3 +71,15 @@ async def test_job_is_stopped_by_those_who_could_have_started_it(kind: str, role
     else:
         with pytest.raises(NotAllowed):
             await desk(running).cancel(caller(role), running.id, SOURCE)
+
+
+@pytest.mark.parametrize("role", [Role.ENGINEER, Role.ADMIN])
+async def test_who_is_limited_to_assets_sees_and_stops_only_jobs_of_their_own(role: Role):
+    # Nothing tells yet which assets a job under way is about.
+    theirs = replace(job("planner.solve", state=JobState.RUNNING), owner="bob")
+    jobs, limited = desk(theirs), caller(role, "acme.osaka")
+    assert (await jobs.page(limited, limit=50, cursor=None)).items == ()
+    assert (await jobs.page(caller(role), limit=50, cursor=None)).items == (theirs,)
+    for act in (jobs.get(limited, theirs.id), jobs.cancel(limited, theirs.id, SOURCE)):
+        with pytest.raises(JobMissing):
+            await act

@@ -5,17 +5,23 @@ from datetime import timedelta
 import pytest
 
 from services.gateway.domain import api_keys
+from services.gateway.domain.addresses import parse_network
 from services.gateway.domain.errors import (
     ApiKeyInvalid,
     ApiKeyMissing,
+    AssetsOutOfReach,
     BeyondOwnRights,
+    ExternalCaller,
     InvalidExpiry,
+    LimitTooHigh,
     NotAllowed,
     RedisAway,
     ScopesTooWide,
     UserMissing,
 )
-from services.gateway.domain.key_administration import KeyAdministration, KeyChange, KeyRequest
+from services.gateway.domain.key_administration import KeyAdministration
+from services.gateway.domain.key_requests import KeyChange, KeyFilter, KeyRequest
+from services.gateway.domain.rate_limit import Limit
 from shared.principal import Permission, Principal, Role
 from tests.unit.gateway.fakes import (
     NOW,
@@ -48,6 +54,7 @@ class World:
             audit=self.audit,
             clock=FakeClock(),
             entropy=Entropy(),
+            ceiling=Limit("key", per_hour=3600, burst=100),
         )
 
 
@@ -107,8 +114,10 @@ async def test_a_caller_limited_to_assets_makes_keys_limited_to_them(world: Worl
 async def test_everybody_sees_their_own_keys_and_an_administrator_all(world: World):
     for caller in (OLGA, ADMIN):
         await world.administration.create(caller, KeyRequest("x"), SOURCE)
-    assert [key.owner for key in (await world.administration.page(OLGA, limit=9, cursor=None)).items] == ["olga"]
-    assert len((await world.administration.page(ADMIN, limit=9, cursor=None)).items) == 2
+    assert [key.owner for key in (await world.administration.page(OLGA, KeyFilter(), limit=9, cursor=None)).items] == [
+        "olga"
+    ]
+    assert len((await world.administration.page(ADMIN, KeyFilter(), limit=9, cursor=None)).items) == 2
 
 
 async def test_a_change_ends_what_was_verified_before(world: World):
@@ -175,9 +184,110 @@ async def test_a_deleted_key_is_gone_everywhere(world: World):
     assert world.redis.floors == {f"key:{key.key_id}": 2}
 
 
+WIDE, NARROW = Limit("key", 7200, 100), Limit("key", 60, 5)
+PLANT = (parse_network("10.20.0.0/16"),)
+
+
+async def test_networks_and_a_limit_are_kept_and_written_into_the_audit_trail(world: World):
+    key, _ = await world.administration.create(OLGA, KeyRequest("x", networks=PLANT, limit=NARROW), SOURCE)
+    assert (key.networks, key.limit) == (PLANT, NARROW)
+    facts = world.audit.events[-1].facts
+    assert facts["networks"] == ["10.20.0.0/16"]
+    assert facts["limit"] == {"requests_per_hour": 60, "burst": 5}
+
+
+@pytest.mark.parametrize(
+    ("change", "networks", "limit"),
+    [
+        (KeyChange(name="y"), PLANT, NARROW),
+        (KeyChange(networks=()), (), NARROW),
+        (KeyChange(limit=None), PLANT, None),
+        (KeyChange(limit=Limit("key", 1, 1)), PLANT, Limit("key", 1, 1)),
+    ],
+)
+async def test_a_change_leaves_what_it_does_not_name(
+    world: World, change: KeyChange, networks: tuple[object, ...], limit: Limit | None
+):
+    key, _ = await world.administration.create(OLGA, KeyRequest("x", networks=PLANT, limit=NARROW), SOURCE)
+    changed = await world.administration.change(OLGA, key.key_id, change, SOURCE)
+    assert (changed.networks, changed.limit) == (networks, limit)
+
+
+async def test_only_those_who_manage_keys_give_one_more_than_everybody_has(world: World):
+    with pytest.raises(LimitTooHigh):
+        await world.administration.create(OLGA, KeyRequest("x", limit=WIDE), SOURCE)
+    key, _ = await world.administration.create(OLGA, KeyRequest("x"), SOURCE)
+    with pytest.raises(LimitTooHigh):
+        await world.administration.change(OLGA, key.key_id, KeyChange(limit=WIDE), SOURCE)
+    given = await world.administration.change(ADMIN, key.key_id, KeyChange(limit=WIDE), SOURCE)
+    assert given.limit == WIDE
+    # Its owner may still change the rest, and take the limit away.
+    assert (await world.administration.change(OLGA, key.key_id, KeyChange(name="y"), SOURCE)).limit == WIDE
+    assert (await world.administration.change(OLGA, key.key_id, KeyChange(limit=None), SOURCE)).limit is None
+
+
+@pytest.mark.parametrize("caller", [principal(assets=("acme.tokyo",)), ADMIN])
+async def test_a_key_for_assets_out_of_reach_is_not_made(world: World, caller: Principal):
+    world.users.rows["olga"] = user(assets=("acme.tokyo",))
+    with pytest.raises(AssetsOutOfReach):
+        await world.administration.create(caller, KeyRequest("x", owner="olga", assets=("acme.osaka",)), SOURCE)
+    key, _ = await world.administration.create(caller, KeyRequest("x", owner="olga"), SOURCE)
+    with pytest.raises(AssetsOutOfReach):
+        await world.administration.change(caller, key.key_id, KeyChange(assets=("acme.osaka",)), SOURCE)
+    narrowed = await world.administration.change(caller, key.key_id, KeyChange(assets=("acme.tokyo.r1",)), SOURCE)
+    assert narrowed.assets == ("acme.tokyo.r1",)
+
+
+async def test_who_is_vouched_for_by_a_provider_owns_no_keys_and_may_manage_those_of_others(world: World):
+    external = principal("sso:u1", Role.ADMIN, method="external")
+    with pytest.raises(ExternalCaller):
+        await world.administration.create(external, KeyRequest("x"), SOURCE)
+    key, _ = await world.administration.create(external, KeyRequest("x", owner="olga"), SOURCE)
+    assert key.owner == "olga"
+    page = await world.administration.page(principal("sso:u2", method="external"), KeyFilter(), limit=9, cursor=None)
+    assert page.items == ()
+
+
+async def test_an_administrator_lists_by_owner_and_nobody_else_does(world: World):
+    for caller in (OLGA, ADMIN):
+        await world.administration.create(caller, KeyRequest("x"), SOURCE)
+    page = await world.administration.page(ADMIN, KeyFilter(owner="olga"), limit=9, cursor=None)
+    assert [key.owner for key in page.items] == ["olga"]
+    with pytest.raises(NotAllowed):
+        await world.administration.page(OLGA, KeyFilter(owner="root"), limit=9, cursor=None)
+    assert len((await world.administration.page(OLGA, KeyFilter(owner="olga"), limit=9, cursor=None)).items) == 1
+
+
+async def test_a_second_rotation_ends_the_secret_of_before_the_first(world: World):
+    key, first = await world.administration.create(OLGA, KeyRequest("x"), SOURCE)
+    hour = timedelta(hours=1)
+    _, second = await world.administration.rotate(OLGA, key.key_id, hour, SOURCE)
+    rotated, third = await world.administration.rotate(OLGA, key.key_id, hour, SOURCE)
+    for counting in (second, third):
+        assert api_keys.verify(counting.text, rotated, user(), NOW).subject == "olga"
+    with pytest.raises(ApiKeyInvalid):
+        api_keys.verify(first.text, rotated, user(), NOW)
+    with pytest.raises(ApiKeyInvalid):
+        api_keys.verify(second.text, rotated, user(), NOW + hour)
+
+
 async def test_without_redis_no_key_is_changed(world: World):
     key, _ = await world.administration.create(OLGA, KeyRequest("x"), SOURCE)
     world.redis.away = True
     with pytest.raises(RedisAway):
         await world.administration.change(OLGA, key.key_id, KeyChange(active=False), SOURCE)
     assert world.keys.rows[key.key_id].active
+
+
+async def test_an_administrator_of_a_site_leaves_the_keys_of_others_alone(world: World):
+    site = principal("root", Role.ADMIN, assets=("acme.osaka",))
+    everywhere, _ = await world.administration.create(OLGA, KeyRequest("everywhere"), SOURCE)
+    here, _ = await world.administration.create(OLGA, KeyRequest("here", assets=("acme.osaka.r1",)), SOURCE)
+    for attempt in (
+        world.administration.change(site, everywhere.key_id, KeyChange(active=False), SOURCE),
+        world.administration.rotate(site, everywhere.key_id, timedelta(0), SOURCE),
+        world.administration.delete(site, everywhere.key_id, SOURCE),
+    ):
+        with pytest.raises(BeyondOwnRights):
+            await attempt
+    assert not (await world.administration.change(site, here.key_id, KeyChange(active=False), SOURCE)).active

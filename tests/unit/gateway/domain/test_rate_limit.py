@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.gateway.domain.rate_limit import Decision, Limit, decide, headers
+from services.gateway.domain.rate_limit import Decision, Limit, decide, headers, stricter
 
 LIMIT = Limit("caller", per_hour=3600, burst=3)
 SECOND_US = 1_000_000
@@ -76,3 +76,17 @@ def test_the_headers_say_quota_window_remaining_and_reset():
         ("RateLimit-Policy", '"caller";q=10;w=10'),
         ("RateLimit", '"caller";r=0;t=10'),
     )
+
+
+@given(st.integers(10_001, 10**7), st.integers(1, 10**7))
+def test_above_what_is_counted_an_hour_never_sees_more_than_its_number(per_hour: int, burst: int):
+    limit = Limit("l", per_hour, burst)
+    # A whole burst, and all that refills in the hour after it.
+    assert limit.at_once + 3_600_000_000 / limit.interval_us <= per_hour
+
+
+@given(limits, limits)
+def test_what_stands_in_on_one_replica_lets_in_no_more_in_an_hour_either(limit: Limit, other: Limit):
+    local = stricter(limit, other)
+    assert local.burst <= max(1, limit.per_hour // 2)
+    assert local.at_once + 3_600_000_000 // local.interval_us <= max(2, limit.per_hour)

@@ -1,13 +1,17 @@
 """Logging in, staying logged in, logging out."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from services.gateway.domain.credentials import Verified
 from services.gateway.domain.errors import RedisAway, RefreshRejected, TooManyAttempts, WrongCredentials
+from services.gateway.domain.factor_errors import SecondFactorRequired, SecondFactorUnreadable
+from services.gateway.domain.second_factor import Factor, recovery_digest
 from services.gateway.domain.sessions import Lifetimes, Sessions
 from shared.principal import Role
+from tests.unit.gateway.fake_factors import FakeFactors, FakeSeals, code_at, prover
 from tests.unit.gateway.fakes import (
     SOURCE,
     Entropy,
@@ -23,6 +27,7 @@ from tests.unit.gateway.fakes import (
     user,
 )
 
+RECOVERY_CODE = "AAAA-BBBB-CCCC-DDDD-EEEE-FFFF"
 LIFETIMES = Lifetimes(access=timedelta(minutes=10), refresh_idle=timedelta(days=1), session=timedelta(days=3))
 
 
@@ -39,18 +44,29 @@ class World:
         self.families = FakeFamilies()
         self.redis = FakeRedis()
         self.audit = FakeAudit()
+        self.factors = FakeFactors(self.users)
+        self.seals = FakeSeals()
+        throttle = FakeThrottle(self.redis)
         self.sessions = Sessions(
             users=self.users,
             hasher=self.hasher,
+            prover=prover(self.hasher, throttle, self.factors, self.clock, self.seals),
             issuer=self.tokens,
             families=self.families,
             floors=self.redis,
-            throttle=FakeThrottle(self.redis),
+            throttle=throttle,
             audit=self.audit,
             clock=self.clock,
             entropy=Entropy(),
             lifetimes=LIFETIMES,
         )
+
+    def enrol(self, username: str = "olga") -> None:
+        """Give a user a second factor that was confirmed a while ago, and one recovery code."""
+        self.users.rows[username] = replace(self.users.rows[username], second_factor=True)
+        sealed = self.seals.seal(b"secret", username)
+        self.factors.rows[username] = Factor(username, sealed, self.clock.now(), self.clock.now(), last_step=0)
+        self.factors.codes[username] = {recovery_digest(RECOVERY_CODE)}
 
     @property
     def session_id(self) -> str:
@@ -196,3 +212,126 @@ async def test_without_redis_nothing_is_half_done(world: World):
             await attempt
     world.redis.away = False
     assert (await world.sessions.refresh(pair.refresh_token, SOURCE)).access_token
+
+
+async def test_a_right_password_without_the_code_is_told_that_one_is_needed(world: World):
+    world.enrol()
+    with pytest.raises(SecondFactorRequired):
+        await world.sessions.login("olga", "right", SOURCE)
+    assert world.families.families == {}
+    assert world.audit.said() == [("olga", "auth.login", "olga", False)]
+    assert world.audit.events[0].facts == {"password": "right"}
+    assert world.redis.known == []
+
+
+@pytest.mark.parametrize("code", [None, "000000", "words", RECOVERY_CODE])
+async def test_with_a_wrong_password_no_code_is_looked_at(world: World, code: str | None):
+    world.enrol()
+    with pytest.raises(WrongCredentials):
+        await world.sessions.login("olga", "wrong", SOURCE, code=code)
+    assert world.redis.attempts == [("olga", SOURCE.address)]
+    assert len(world.factors.codes["olga"]) == 1
+
+
+@pytest.mark.parametrize("steps", [-1, 0, 1])
+async def test_a_code_of_this_moment_and_the_ones_beside_it_opens_a_session_once(world: World, steps: int):
+    world.enrol()
+    code = code_at(world.clock.now(), steps)
+    assert (await world.sessions.login("olga", "right", SOURCE, code=code)).access_token
+    with pytest.raises(WrongCredentials):
+        await world.sessions.login("olga", "right", SOURCE, code=code)
+    assert [success for *_, success in world.audit.said()] == [True, False]
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["", "0", "999999", "1234567", "١٢٣٤٥٦", "AAAA", "AAAA-BBBB-CCCC-DDDD-EEEE-FFFG", "x" * 4000, "\0", "\ud800"],
+)
+async def test_a_wrong_code_is_an_answer_like_a_wrong_password(world: World, code: str):
+    world.enrol()
+    with pytest.raises(WrongCredentials) as refused:
+        await world.sessions.login("olga", "right", SOURCE, code=code)
+    assert str(refused.value) == "wrong user name or password"
+    assert world.hasher.verified == 1
+    assert world.families.families == {}
+
+
+@pytest.mark.parametrize("steps", [-2, 2])
+async def test_a_code_of_another_minute_is_wrong(world: World, steps: int):
+    world.enrol()
+    with pytest.raises(WrongCredentials):
+        await world.sessions.login("olga", "right", SOURCE, code=code_at(world.clock.now(), steps))
+
+
+async def test_an_earlier_code_does_not_count_after_a_later_one(world: World):
+    world.enrol()
+    await world.sessions.login("olga", "right", SOURCE, code=code_at(world.clock.now(), 1))
+    with pytest.raises(WrongCredentials):
+        await world.sessions.login("olga", "right", SOURCE, code=code_at(world.clock.now()))
+
+
+@pytest.mark.parametrize(
+    "typed", [RECOVERY_CODE, RECOVERY_CODE.lower(), RECOVERY_CODE.replace("-", " "), f" {RECOVERY_CODE} "]
+)
+async def test_a_recovery_code_stands_in_for_the_app_once(world: World, typed: str):
+    world.enrol()
+    await world.sessions.login("olga", "right", SOURCE, code=typed)
+    assert world.audit.events[0].facts == {"password": "right", "code": "recovery"}
+    with pytest.raises(WrongCredentials):
+        await world.sessions.login("olga", "right", SOURCE, code=typed)
+
+
+async def test_guessing_codes_is_counted_apart_from_passwords(world: World):
+    world.enrol()
+    for _ in range(2):
+        with pytest.raises(WrongCredentials):
+            await world.sessions.login("olga", "right", SOURCE, code="999999")
+    assert world.redis.attempts.count(("code of olga", SOURCE.address)) == 2
+    world.redis.attempts_allowed = len(world.redis.attempts) + 1
+    with pytest.raises(TooManyAttempts):
+        await world.sessions.login("olga", "right", SOURCE, code=code_at(world.clock.now()))
+
+
+async def test_a_secret_that_cannot_be_read_leaves_the_recovery_codes(world: World):
+    world.enrol()
+    world.seals.broken = True
+    with pytest.raises(SecondFactorUnreadable):
+        await world.sessions.login("olga", "right", SOURCE, code=code_at(world.clock.now()))
+    assert (await world.sessions.login("olga", "right", SOURCE, code=RECOVERY_CODE)).access_token
+
+
+async def test_every_kind_of_refused_login_costs_the_same_hashing(world: World):
+    world.enrol("gone")
+    world.users.rows["pia"] = user("pia", password_hash="hash of right")
+    world.enrol("pia")
+    counts = set()
+    for username, password, code in (
+        ("nobody", "right", None),
+        ("olga", "wrong", None),
+        ("gone", "right", code_at(world.clock.now())),
+        ("pia", "right", None),
+        ("pia", "right", "999999"),
+        ("pia", "wrong", code_at(world.clock.now())),
+        ("No such name", "right", RECOVERY_CODE),
+    ):
+        before = world.hasher.verified
+        with pytest.raises((WrongCredentials, SecondFactorRequired)):
+            await world.sessions.login(username, password, SOURCE, code=code)
+        counts.add(world.hasher.verified - before)
+    assert counts == {1}
+
+
+async def test_a_login_is_noted_and_its_address_remembered(world: World):
+    await world.sessions.login("olga", "right", SOURCE)
+    assert world.users.rows["olga"].last_login_at == world.clock.now()
+    assert world.redis.known == [("olga", SOURCE.address)]
+
+
+async def test_a_hash_of_yesterdays_parameters_is_renewed_at_the_next_login(world: World):
+    world.users.rows["olga"] = user(password_hash="old hash of right")
+    with pytest.raises(WrongCredentials):
+        await world.sessions.login("olga", "wrong", SOURCE)
+    assert world.users.rows["olga"].password_hash == "old hash of right"
+    await world.sessions.login("olga", "right", SOURCE)
+    assert world.users.rows["olga"].password_hash == "hash of right"
+    assert world.users.rows["olga"].generation == 1

@@ -15,7 +15,7 @@ from services.gateway.domain.access import Service
 from services.gateway.domain.api_keys import ApiKey
 from services.gateway.domain.audit import Event
 from services.gateway.domain.credentials import Authenticator
-from services.gateway.domain.doorman import Doorman
+from services.gateway.domain.doorman import Allowance, Doorman, Limits
 from services.gateway.domain.errors import UpstreamAway, UpstreamBroken
 from services.gateway.domain.rate_limit import Limit
 from services.gateway.domain.routes_table import suite_routes
@@ -82,6 +82,7 @@ class World:
         self.events: list[Event] = []
         self.keys_used: list[str] = []
         self.without_redis = 0
+        self.allowances: list[Allowance] = []
         self.metrics = ServiceMetrics("gateway")
         doorman = Doorman(
             authenticator=Authenticator(
@@ -92,9 +93,14 @@ class World:
                 clock=self.clock,
             ),
             gate=FakeGate(self.redis),
-            limit=Limit("caller", 3600, 10),
+            limits=Limits(
+                caller=Limit("caller", 3600, 10),
+                heavy=Limit("heavy", 3600, 10),
+                address=Limit("address", 3600, 10),
+                local=Limit("local", 3600, 5),
+                refused=Limit("refused", 3600, 5),
+            ),
             local=FakeCounter(),
-            local_limit=Limit("caller", 3600, 5),
             failures=FakeCounter(),
         )
         door = Door(
@@ -108,7 +114,9 @@ class World:
                 for service in (Service.TWIN, Service.ANOMALY, Service.PLANNER)
             },
             rules=ProxyRules(100, 1000, deadline_s=9.0, answer_timeout_s=3.0, upload_timeout_s=upload_timeout_s),
-            observers=Observers(self.events.append, self.keys_used.append, self._count),
+            observers=Observers(
+                self.events.append, self.keys_used.append, self._count, self.allowances.append, self.refusals.append
+            ),
             trusted_proxies=(ip_network("10.0.0.0/8"),),
             clock=self.clock,
         )
@@ -254,7 +262,9 @@ async def test_a_body_with_two_lengths_ends_the_connection(world: World):
 async def test_every_answer_is_data_and_not_a_page(world: World, path: str):
     answer = await world.client.get(path, headers=WITH_KEY)
     assert answer.headers["x-content-type-options"] == "nosniff"
-    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+    # OWASP ASVS 5.0, 3.4.3 to 3.4.6; `base-uri` and `frame-ancestors` do not follow from `default-src`.
+    assert answer.headers["content-security-policy"] == "default-src 'none'; base-uri 'none'; frame-ancestors 'none'"
+    assert answer.headers["referrer-policy"] == "no-referrer"
     assert answer.headers["cache-control"] == "no-store"
     assert "access-control-allow-origin" not in answer.headers
 

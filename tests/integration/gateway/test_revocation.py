@@ -1,0 +1,173 @@
+"""What ends a session ends it on every replica within two seconds, however warm its memory of the caller is."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+
+import httpx
+import pytest
+
+from services.gateway.app import create_app
+from services.gateway.bootstrap import FirstAdmin
+from services.gateway.settings import GatewaySettings
+from tests.integration.gateway.conftest import running
+
+PASSWORD = "a long walk by the river"
+WITHIN_S = 2.0
+SESSIONS = "/api/v1/users/olga/sessions"
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Two replicas, an administrator's key, and a user who is logged in and known to both."""
+
+    first: httpx.AsyncClient
+    second: httpx.AsyncClient
+    root: dict[str, str]
+    pair: dict[str, str]
+
+    @property
+    def olga(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.pair['access_token']}"}
+
+    async def log_in(self, client: httpx.AsyncClient | None = None) -> dict[str, str]:
+        body = {"username": "olga", "password": PASSWORD}
+        answer = await (client or self.first).post("/api/v1/auth/login", json=body, headers={"User-Agent": "olga/1"})
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    async def statuses(self, headers: dict[str, str]) -> list[int]:
+        return [
+            (await client.get("/api/v1/auth/me", headers=headers)).status_code for client in (self.first, self.second)
+        ]
+
+    async def session_id(self) -> str:
+        listed = (await self.first.get(SESSIONS, headers=self.olga)).json()["items"]
+        (current,) = [item["id"] for item in listed if item["current"]]
+        return current
+
+
+@pytest.fixture
+async def site(settings: GatewaySettings, admin: FirstAdmin) -> AsyncIterator[Site]:
+    async with running(create_app(settings)) as first, running(create_app(settings)) as second:
+        root = {"X-API-Key": admin.api_key.text}
+        body = {"username": "olga", "password": PASSWORD, "role": "operator"}
+        assert (await first.post("/api/v1/users", json=body, headers=root)).status_code == 201
+        site = Site(first, second, root, {})
+        site = Site(first, second, root, await site.log_in())
+        assert await site.statuses(site.olga) == [200, 200]
+        yield site
+
+
+async def log_out(site: Site) -> httpx.Response:
+    return await site.first.post("/api/v1/auth/logout", headers=site.olga)
+
+
+async def disable(site: Site) -> httpx.Response:
+    return await site.first.patch("/api/v1/users/olga", json={"active": False}, headers=site.root)
+
+
+async def demote(site: Site) -> httpx.Response:
+    return await site.first.patch("/api/v1/users/olga", json={"role": "viewer"}, headers=site.root)
+
+
+async def delete(site: Site) -> httpx.Response:
+    return await site.first.delete("/api/v1/users/olga", headers=site.root)
+
+
+async def change_password(site: Site) -> httpx.Response:
+    body = {"new_password": "another walk by the sea", "current_password": PASSWORD}
+    return await site.first.post("/api/v1/users/olga/password", json=body, headers=site.olga)
+
+
+async def kill_one(site: Site) -> httpx.Response:
+    return await site.first.delete(f"{SESSIONS}/{await site.session_id()}", headers=site.root)
+
+
+async def kill_all(site: Site) -> httpx.Response:
+    return await site.first.delete(SESSIONS, headers=site.root)
+
+
+async def end_own(site: Site) -> httpx.Response:
+    return await site.first.delete(f"{SESSIONS}/{await site.session_id()}", headers=site.olga)
+
+
+async def reuse(site: Site) -> httpx.Response:
+    spent = {"refresh_token": site.pair["refresh_token"]}
+    assert (await site.first.post("/api/v1/auth/refresh", json=spent)).status_code == 200
+    assert (await site.first.post("/api/v1/auth/refresh", json=spent)).status_code == 401
+    return httpx.Response(204)
+
+
+ACTS = (log_out, disable, demote, delete, change_password, kill_one, kill_all, end_own, reuse)
+
+
+@pytest.mark.parametrize("act", ACTS, ids=lambda act: act.__name__)
+async def test_what_was_verified_before_ends_on_both_replicas_in_time(
+    site: Site, act: Callable[[Site], Awaitable[httpx.Response]]
+):
+    assert (await act(site)).is_success
+    done_s = time.monotonic()
+    for client in (site.first, site.second):
+        while (await client.get("/api/v1/auth/me", headers=site.olga)).status_code == 200:
+            assert time.monotonic() - done_s < WITHIN_S, "still let in"
+            await asyncio.sleep(0.02)
+    # For good: what was forgotten must not be verified anew.
+    assert await site.statuses(site.olga) == [401, 401]
+    if act is not demote:
+        body = {"refresh_token": site.pair["refresh_token"]}
+        assert (await site.second.post("/api/v1/auth/refresh", json=body)).status_code == 401
+
+
+async def test_sessions_are_listed_with_what_tells_them_apart(site: Site):
+    other = await site.log_in(site.second)
+    await site.second.post("/api/v1/auth/refresh", json={"refresh_token": other["refresh_token"]})
+    listed = (await site.first.get(SESSIONS, headers=site.olga)).json()["items"]
+    assert [(item["current"], item["refreshed_at"] is not None) for item in listed] == [(False, True), (True, False)]
+    assert {(item["address"], item["user_agent"]) for item in listed} == {("192.0.2.7", "olga/1")}
+    assert "token" not in str(listed)
+    as_admin = (await site.second.get(SESSIONS, headers=site.root)).json()["items"]
+    assert [item["id"] for item in as_admin] == [item["id"] for item in listed]
+    first = await site.first.get(SESSIONS, params={"limit": 1}, headers=site.olga)
+    rest = await site.first.get(SESSIONS, params={"cursor": first.json()["next_cursor"]}, headers=site.olga)
+    assert [first.json()["items"][0]["id"], rest.json()["items"][0]["id"]] == [item["id"] for item in listed]
+    assert rest.json()["next_cursor"] is None
+
+
+async def test_ending_one_session_leaves_the_others(site: Site):
+    other = {"Authorization": f"Bearer {(await site.log_in())['access_token']}"}
+    assert (await kill_one(site)).status_code == 204
+    assert await site.statuses(other) == [200, 200]
+    # Asked again, it has ended still.
+    listed = (await site.first.get(SESSIONS, headers=other)).json()["items"]
+    assert len(listed) == 1
+    assert (await site.first.delete(f"{SESSIONS}/{'0' * 32}", headers=other)).status_code == 404
+
+
+async def test_a_long_user_agent_is_clipped(site: Site):
+    body = {"username": "olga", "password": PASSWORD}
+    await site.first.post("/api/v1/auth/login", json=body, headers={"User-Agent": b"\xe4" * 3000})
+    listed = (await site.first.get(SESSIONS, headers=site.olga)).json()["items"]
+    assert len(listed[0]["user_agent"]) <= 512
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+async def test_sessions_of_others_are_nobodys_business(site: Site, method: str):
+    for path in ("/api/v1/users/admin/sessions", "/api/v1/users/nobody/sessions"):
+        answer = await site.first.request(method, path, headers=site.olga)
+        assert (answer.status_code, answer.json()["code"]) == (403, "gateway.not_allowed")
+    assert (await site.first.request(method, "/api/v1/users/nobody/sessions", headers=site.root)).status_code == 404
+
+
+async def test_a_key_does_not_reach_the_sessions_of_its_owner(site: Site):
+    made = await site.first.post("/api/v1/api-keys", json={"name": "line 4", "scopes": ["read"]}, headers=site.olga)
+    key = {"X-API-Key": made.json()["api_key"]}
+    assert (await site.first.get(SESSIONS, headers=key)).status_code == 403
+
+
+async def test_a_token_never_outlives_its_session(settings: GatewaySettings, admin: FirstAdmin):
+    short = settings.model_copy(update={"session_life_s": 60})
+    async with running(create_app(short)) as client:
+        body = {"username": "admin", "password": admin.password}
+        assert 58 <= (await client.post("/api/v1/auth/login", json=body)).json()["expires_in"] <= 60
