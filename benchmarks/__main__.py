@@ -21,6 +21,7 @@ NAMES = (
     "planner_search",
     "planner_bars",
     "gateway",
+    "audit_trail",
 )
 
 

@@ -14,6 +14,7 @@ from futago.commands import (
     admin,
     api_key,
     audit,
+    backup,
     evaluate,
     keys,
     models,
@@ -48,6 +49,7 @@ TlsOption = Annotated[
 app.add_typer(admin.app, name="admin")
 app.add_typer(api_key.app, name="api-key")
 app.add_typer(audit.app, name="audit")
+app.add_typer(backup.app)
 app.add_typer(evaluate.app)
 app.add_typer(keys.app, name="keys")
 app.add_typer(models.app)

@@ -153,12 +153,14 @@ def _change(files: KeyPairFiles, now: datetime, *, old_counts_for: timedelta) ->
     if following.key_id not in {key.key_id for key in keys.public}:
         # Changed to now, its tokens would be refused by everybody.
         raise NothingPrepared(files.private)
-    files.following.replace(files.private)
     end = now + old_counts_for
     others = [key for key in keys.public if key.key_id not in {keys.signing.key_id, following.key_id}]
     # Also one that was retired before: nobody knows which of them a thief has. One that never was is somebody else's.
     retired = [replace(keys.signing, until=end), *(_ended_by(key, end) for key in others)]
+    # Published first: if it ends between the two, the next rotation finds the prepared key and goes on, whereas a key
+    # that signs no longer and was never retired would count for ever.
     _publish(files, [following, *(key for key in retired if key.counts_at(now))])
+    files.following.replace(files.private)
     return following.key_id
 
 

@@ -1,6 +1,6 @@
 """The newest values of each asset, for whoever watches one: as gauges, and as points of a history.
 
-Noting a value is a look into a table and no more: the work is done when Prometheus asks, or when the history is written.
+Noting a value is a look into a table and no more: the work is done when Prometheus asks, or the history is written.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

@@ -4,7 +4,9 @@ import json
 import logging
 import logging.handlers
 import sys
+import threading
 from pathlib import Path
+from types import TracebackType
 
 import structlog
 from structlog.stdlib import BoundLogger
@@ -71,7 +73,7 @@ def configure_logging(*, service: str, level: str, folder: Path | None) -> None:
     logging._srcfile = None  # noqa: SLF001 (the documented switch, Logging HOWTO)
     logging.basicConfig(handlers=handlers, level=level.upper(), force=True)
     logging.captureWarnings(capture=True)
-    for noisy in ("httpx", "httpcore", "alembic", "rq.worker", "aiohttp.access"):
+    for noisy in ("httpx", "httpcore", "alembic", "rq.worker", "aiohttp.access", "shared.database_metrics.TimedPool"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     structlog.configure(
         processors=[
@@ -84,6 +86,23 @@ def configure_logging(*, service: str, level: str, folder: Path | None) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
+
+
+def log_crashes() -> None:
+    """Have an error that ends the process, or one of its threads, logged as one line like any other."""
+
+    def process_ends(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            sys.__excepthook__(kind, error, trace)
+        else:
+            get_logger(__name__).critical("process_crashed", exc_info=(kind, error, trace))
+
+    def thread_ends(told: threading.ExceptHookArgs) -> None:
+        name = None if told.thread is None else told.thread.name
+        error = (told.exc_type, told.exc_value, told.exc_traceback)
+        get_logger(__name__).critical("thread_crashed", thread=name, exc_info=error)
+
+    sys.excepthook, threading.excepthook = process_ends, thread_ends
 
 
 class _Formatter(structlog.stdlib.ProcessorFormatter):

@@ -1,6 +1,6 @@
 """Traces over OpenTelemetry's SDK, sent in batches by a thread of its own; imported only where they are wanted.
 
-The SDK reads its own `OTEL_*` variables: headers and certificate of the exporter, resource attributes, sizes of batches.
+The SDK reads its own `OTEL_*` variables: headers and certificate of the exporter, resource attributes, batch sizes.
 """
 
 import time

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from redis import Redis
+from redis.asyncio import BlockingConnectionPool as AsyncBoundedPool
 from redis.asyncio import Redis as AsyncRedis
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.asyncio.sentinel import Sentinel as AsyncSentinel
@@ -21,6 +22,13 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel, SentinelConnectionPool
 
 from shared.redis_url import SentinelAddress, sentinel_address
+
+# A process on one core keeps no more than a few busy. Without a bound, as many requests as come at once would open as
+# many connections, and on a busy machine none of them in time.
+MOST_CONNECTIONS = 16
+# Opening one takes several turns of an event loop that has others to serve: longer than an answer may take [s].
+_CONNECT_S = 1.0
+_UNBOUNDED = 2**31
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +42,16 @@ class _Patience:
 def async_client(url: str, *, timeout_s: float = 0.25) -> AsyncRedis:
     """Client for the event loop of a service; answers are `bytes`.
 
+    It opens `MOST_CONNECTIONS` at most; who finds all of them taken waits for one as long as for a new one.
+
     Parameters
     ----------
     url
         `redis://:password@host:port/0`, `rediss://` for TLS, or the address of sentinels.
     timeout_s
-        Longest wait for a connection and for each answer [s].
+        Longest wait for each answer [s]; a connection may take a second.
     """
-    return _async(url, _Patience(timeout_s, timeout_s))
+    return _async(url, _Patience(timeout_s, max(timeout_s, _CONNECT_S)), most=MOST_CONNECTIONS)
 
 
 def blocking_client(url: str, *, timeout_s: float = 0.25) -> Redis:
@@ -63,7 +73,8 @@ def waiting_client(url: str, *, wait_s: float, timeout_s: float = 1.0) -> Redis:
 
 def async_waiting_client(url: str, *, wait_s: float, timeout_s: float = 1.0) -> AsyncRedis:
     """Client of a consumer loop on the event loop; parameters as for `waiting_client`."""
-    return _async(url, _Patience(wait_s + timeout_s, timeout_s))
+    # Each of those who wait holds a connection: nobody may have to wait for another to be told something.
+    return _async(url, _Patience(wait_s + timeout_s, timeout_s), most=_UNBOUNDED)
 
 
 class _Pool(SentinelConnectionPool):
@@ -74,8 +85,8 @@ class _Pool(SentinelConnectionPool):
         self.sentinel_manager.close()
 
 
-class _AsyncPool(AsyncSentinelConnectionPool):
-    """As `_Pool`."""
+class _AsyncPool(AsyncSentinelConnectionPool, AsyncBoundedPool):
+    """As `_Pool`; bounded, as each that is made here."""
 
     async def aclose(self) -> None:
         await super().aclose()
@@ -86,20 +97,22 @@ def _blocking(url: str, patience: _Patience) -> Redis:
     options = _options(patience, Retry(NoBackoff(), 0))
     address = sentinel_address(url)
     if address is None:
-        return cast("Redis", Redis.from_url(url, **options))
+        return Redis.from_url(url, **options)
     to_server, to_sentinels = _connections(address, options, patience)
     sentinel = Sentinel(address.sentinels, sentinel_kwargs=to_sentinels, **to_server)  # type: ignore[no-untyped-call]
     return cast("Redis", sentinel.master_for(address.master, connection_pool_class=_Pool))  # type: ignore[no-untyped-call]
 
 
-def _async(url: str, patience: _Patience) -> AsyncRedis:
+def _async(url: str, patience: _Patience, *, most: int) -> AsyncRedis:
     options = _options(patience, AsyncRetry(NoBackoff(), 0))
+    bounds = {"max_connections": most, "timeout": patience.connect_s}
     address = sentinel_address(url)
     if address is None:
-        return AsyncRedis.from_url(url, **options)
+        return AsyncRedis.from_pool(AsyncBoundedPool.from_url(url, **options, **bounds))
     to_server, to_sentinels = _connections(address, options, patience)
+    to_server |= bounds
     sentinel = AsyncSentinel(address.sentinels, sentinel_kwargs=to_sentinels, **to_server)  # type: ignore[no-untyped-call]
-    return sentinel.master_for(address.master, connection_pool_class=_AsyncPool)
+    return cast("AsyncRedis", sentinel.master_for(address.master, connection_pool_class=_AsyncPool))
 
 
 def _options(patience: _Patience, retry: Retry | AsyncRetry) -> dict[str, Any]:

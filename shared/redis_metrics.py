@@ -34,7 +34,7 @@ class RedisMetrics:
             started_s = time.perf_counter()
             failed = True
             try:
-                answer = await ask(*args, **options)
+                answer = await ask(*args, **options)  # type: ignore[no-untyped-call]
                 failed = False
             finally:
                 self._note(args[0], time.perf_counter() - started_s, failed=failed)

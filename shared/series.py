@@ -92,8 +92,9 @@ class SeriesBounds(Collector):
     """
 
     def __init__(self, registry: CollectorRegistry, limit: int, *, now_s: Callable[[], float] = time.monotonic) -> None:
-        self._limit, self._now_s = limit, now_s
+        self.limit, self._now_s = limit, now_s
         self._bounds: dict[str, BoundedSeries] = {}
+        self._sweeps: list[Callable[[], None]] = []
         # Collectors are asked in the order in which they came: this one before those whose series it removes.
         registry.register(self)
 
@@ -101,14 +102,20 @@ class SeriesBounds(Collector):
         """The bound of this name; `name` is its label in the metrics of the bounds themselves."""
         found = self._bounds.get(name)
         if found is None:
-            found = self._bounds[name] = BoundedSeries(labels, self._limit, now_s=self._now_s)
+            found = self._bounds[name] = BoundedSeries(labels, self.limit, now_s=self._now_s)
         return found
+
+    def also(self, sweep: Callable[[], None]) -> None:
+        """Let metrics that bound themselves sweep at the same time."""
+        self._sweeps.append(sweep)
 
     def describe(self) -> Iterable[CounterMetricFamily | GaugeMetricFamily]:
         return self._families()
 
     def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:
         others, kept = self._families()
+        for sweep in self._sweeps:
+            sweep()
         for name, bound in self._bounds.items():
             bound.sweep()
             others.add_metric((name,), bound.others)

@@ -100,6 +100,9 @@ class ProcessSettings(BaseSettings):
     hsts_max_age_s: int = Field(
         365 * 24 * 3600, ge=0, description="how long a browser is to insist on TLS, told only over TLS; 0 says nothing"
     )
+    hsts_include_subdomains: bool = Field(
+        default=True, description="browsers are to insist on TLS for every name below this one too"
+    )
     head_timeout_s: float = Field(10.0, gt=0, description="longest time for the head of a request to come")
     keep_alive_s: float = Field(75.0, gt=0, description="longest time between two requests on one connection")
     stall_timeout_s: float = Field(
@@ -108,6 +111,11 @@ class ProcessSettings(BaseSettings):
     slowest_bytes_per_s: float = Field(500.0, gt=0, description="a client slower than this is given up")
     max_connections: int = Field(4000, gt=0, description="open connections at one time")
     connections_per_address: int = Field(4000, gt=0, description="of them from one address, or one IPv6 /64")
+    series_limit: int = Field(
+        1_000,
+        gt=0,
+        description="most models, detectors and assets, each, with series of their own in the metrics",
+    )
     revision: str = Field("unknown", max_length=64, description="the commit this was built from, shown as a metric")
     traces_endpoint: str | None = Field(
         None,

@@ -1,8 +1,8 @@
 """Traces: what happened to one request, in every process it went through.
 
 Nothing of OpenTelemetry is imported here. Where no endpoint is set, or the extra `tracing` is not installed, a request
-costs one look at a variable. Spans are children of the one that the current task works on, so no part of the code has to
-be handed a tracer.
+costs one look at a variable. Spans are children of the one that the current task works on, so that no part of the code
+has to be handed a tracer.
 """
 
 import importlib.util

@@ -14,6 +14,7 @@ app = typer.Typer()
 @app.command()
 def secrets(
     folder: Annotated[Path, typer.Argument(help="The folder to make or to complete.", show_default=False)],
+    *,
     owner: Annotated[
         int | None, typer.Option("--owner", help="User id that the containers run as; giving files away needs root.")
     ] = None,
@@ -31,7 +32,7 @@ def secrets(
     ] = NO_WEBHOOK,
     kubernetes: Annotated[
         bool, typer.Option("--kubernetes", help="Print the commands that make the secrets of the chart.")
-    ] = False,  # noqa: FBT002 (an option)
+    ] = False,
     namespace: Annotated[str, typer.Option("--namespace", help="Where to make them.")] = "futago",
 ) -> None:
     """Make the keys, passwords and certificate of a deployment; what is there already stays as it is."""

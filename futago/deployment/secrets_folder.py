@@ -1,8 +1,8 @@
 """The keys, passwords and addresses of a deployment: one folder, from which containers are given what each needs.
 
-Every subfolder goes to other containers, so that none sees a key that is not its own. The folder itself is closed to all
-but whoever made it. Inside, private keys are their owner's alone; passwords can be read by every user of the container
-they are mounted into, as databases and dashboards run as users of their own there.
+Every subfolder goes to other containers, so that none sees a key that is not its own. The folder itself is closed to
+all but whoever made it. Inside, private keys are their owner's alone; passwords can be read by every user of the
+container they are mounted into, as databases and dashboards run as users of their own there.
 """
 
 import os

@@ -12,7 +12,7 @@ _SYSTEM = frozenset(
      "OMP_NUM_THREADS", "LD_LIBRARY_PATH"}
 )  # fmt: skip
 # A user may set any setting of any process: `TWIN_BATCH_LIMIT_ROWS=500 make run`.
-_SETTINGS = ("FUTAGO_", "GATEWAY_", "TWIN_", "ANOMALY_", "PLANNER_", "LC_")
+_SETTINGS = ("FUTAGO_", "GATEWAY_", "TWIN_", "ANOMALY_", "PLANNER_", "OTEL_", "LC_")
 # These speak to the launcher; as settings of a process they would mean something else.
 _LAUNCHER = frozenset({"FUTAGO_HOME", "FUTAGO_HOST", "FUTAGO_PORT", "FUTAGO_TLS"})
 # An embedded suite has no balancer that has to hear of its end first.

@@ -144,7 +144,7 @@ def _worker(layout: Layout, name: str, port: int) -> ProcessSpec:
     own = {
         f"{name.upper()}_HOST": LOOPBACK,
         f"{name.upper()}_PORT": str(port),
-        # Its metrics are also how one sees that it is up.
+        # Also how one sees that it is up.
         f"{name.upper()}_ENABLE_MONITORING": "true",
         # What a worker publishes, it signs.
         f"{name.upper()}_SIGNING_KEY_FILE": str(layout.keys.signing),
@@ -154,7 +154,7 @@ def _worker(layout: Layout, name: str, port: int) -> ProcessSpec:
         _module(f"services.{name}.worker"),
         layout.common() | own,
         StopStage.WORKER,
-        http_probe(port, "/readyz"),
+        http_probe(port, "/healthz"),
         port,
         grace_s=WORKER_GRACE_S,
     )

@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 
 from services.anomaly.adapters.clean_up import Kept, rules
 from services.anomaly.adapters.detector_store import DetectorStore
+from services.anomaly.adapters.figures import Figures
 from services.anomaly.adapters.image_archive import read_image_archive
 from services.anomaly.adapters.job_orders import QUEUE, JobOrders
 from services.anomaly.adapters.live_recorder import LiveRecorder
@@ -17,7 +18,6 @@ from services.anomaly.adapters.parquet_table import read_parquet_table
 from services.anomaly.adapters.redis_alerts import RedisAlerts
 from services.anomaly.adapters.redis_live import RedisDrift
 from services.anomaly.adapters.redis_windows import RedisWindows
-from services.anomaly.adapters.score_metrics import ScoreMetrics
 from services.anomaly.adapters.sql_catalogue import SqlCatalogue
 from services.anomaly.adapters.sql_health import SqlHealth
 from services.anomaly.adapters.sql_live import SqlLiveCounts
@@ -40,14 +40,16 @@ from services.anomaly.domain.streaming import StreamDesk, StreamRules
 from services.anomaly.domain.threshold_desk import ThresholdDesk
 from services.anomaly.domain.training_requests import TRAIN_JOB, TrainingDesk
 from services.anomaly.domain.uploads import FileFormat, UploadDesk, read_csv_file
+from services.anomaly.domain.watch import ScoreWatch
 from services.anomaly.domain.workbench import Workbench
-from services.anomaly.routes import detectors, drift, health, reports, retraining, scores, streams, uploads
+from services.anomaly.routes import detectors, drift, health, reports, retraining, scores, streams, timeseries, uploads
 from services.anomaly.settings import AnomalySettings
 from shared.background import running
 from shared.clock import Clock, SystemClock
 from shared.database import current_tables, open_engine, ping
 from shared.errors import AppError
 from shared.events import BLOCK_S, INSPECTIONS, EventConsumer
+from shared.history import History
 from shared.http.app import ServiceApp, build_app
 from shared.http.metrics import ServiceMetrics
 from shared.http.server import run_service
@@ -83,15 +85,23 @@ def create_app(settings: AnomalySettings) -> ServiceApp:
     )
     store = Store(settings.store_url)
     redis_url = settings.redis_url.get_secret_value()
+    metrics = ServiceMetrics(settings.service, series_limit=settings.series_limit)
     redis = async_client(redis_url)
-    metrics = ServiceMetrics(settings.service)
     loaded = DetectorStore(
         store, TrustStore(settings.trust_dir), cache_dir=settings.cache_dir, loaded_limit=settings.loaded_limit
     )
-    score_metrics = ScoreMetrics(metrics.registry, lambda: loaded.loaded)
+    figures = Figures(
+        metrics,
+        engine,
+        redis,
+        loaded,
+        clock=clock,
+        asset_metrics=settings.asset_metrics,
+        history_interval_s=settings.history_interval_s,
+    )
     catalogue = SqlCatalogue(engine, loaded)
     tables = SqlTableStore(engine, store, clock=clock, uploads_kept=days(settings.upload_retention_days))
-    alerts = RedisAlerts(redis, score_metrics)
+    alerts = RedisAlerts(redis, figures.scores)
     pool = ThreadPoolExecutor(settings.score_threads, thread_name_prefix="score")
     workbench = Workbench(pool, places=settings.score_places)
     # Apart: a large file is read for half a minute, and scores must not wait for that.
@@ -122,11 +132,14 @@ def create_app(settings: AnomalySettings) -> ServiceApp:
         alerts,
         clock=clock,
         metrics=metrics.registry,
+        detectors=figures.scores.detectors,
         interval_s=settings.live_interval_s,
     )
-    score_metrics.watch_health(lambda: recorder.lost_rows)
-    watches = (recorder, live_recorder)
-    scoring = ScoringDesk(catalogue, workbench, alerts, score_metrics, clock=clock, limits=call_limits, watches=watches)
+    health_desk = HealthDesk(hours, recorder, clock=clock, rules=HealthRules(limit=settings.health_limit))
+    watches: tuple[ScoreWatch, ...] = (recorder, live_recorder, *figures.watches(health_desk, recorder))
+    scoring = ScoringDesk(
+        catalogue, workbench, alerts, figures.scores, clock=clock, limits=call_limits, watches=watches
+    )
     door = ScoreDoor(
         scoring,
         catalogue,
@@ -147,8 +160,14 @@ def create_app(settings: AnomalySettings) -> ServiceApp:
     streaming = StreamDesk(
         catalogue,
         workbench,
-        RedisWindows(redis, space="stream", keep_s=settings.stream_keep_s, most=settings.stream_limit),
-        score_metrics,
+        RedisWindows(
+            redis,
+            space="stream",
+            keep_s=settings.stream_keep_s,
+            most=settings.stream_limit,
+            raised=figures.scores.raised,
+        ),
+        figures.scores,
         clock=clock,
         limits=call_limits,
         rules=StreamRules(settings.stream_off_delay_rows, settings.stream_limit_values, settings.stream_ahead_limit_s),
@@ -163,7 +182,12 @@ def create_app(settings: AnomalySettings) -> ServiceApp:
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
-        beside = {"health": recorder.run, "live": live_recorder.run, "inspections": inspections.run}
+        beside = {
+            "health": recorder.run,
+            "live": live_recorder.run,
+            "inspections": inspections.run,
+            **figures.work(),
+        }
         async with running({**beside, "clean_up": clean_up.run}):
             yield
         await live_recorder.flush()
@@ -188,6 +212,7 @@ def create_app(settings: AnomalySettings) -> ServiceApp:
             uploads.router,
             health.router,
             reports.router,
+            timeseries.router,
         ),
         objects=(
             (Catalogue, catalogue),
@@ -197,7 +222,8 @@ def create_app(settings: AnomalySettings) -> ServiceApp:
             (ThresholdDesk, thresholds),
             (ScoreDoor, door),
             (OwnWork, OwnWork(tables, SqlScores(engine, store, cache_dir=settings.cache_dir), workbench)),
-            (HealthDesk, HealthDesk(hours, recorder, clock=clock, rules=HealthRules(limit=settings.health_limit))),
+            (HealthDesk, health_desk),
+            (History, figures.history),
             (ReportDesk, ReportDesk(catalogue)),
             (StreamDesk, streaming),
             (DriftDesk, DriftDesk(catalogue, workbench, drift_counts)),
@@ -226,6 +252,7 @@ def _kept(settings: AnomalySettings) -> Kept:
         scores=days(settings.score_retention_days),
         live_counts=days(settings.live_count_retention_days),
         cached_files=days(settings.cache_retention_days),
+        history=days(settings.history_retention_days),
     )
 
 

@@ -52,6 +52,13 @@ class AnomalySettings(BehindGateway, KeepsBundles, ServiceSettings):
     )
     health_limit: float = Field(40.0, gt=0, lt=100, description="health below which an inspection is due")
     health_interval_s: float = Field(5.0, gt=0, le=600, description="between two writings of what health is made of")
+    asset_metrics: bool = Field(
+        default=False, description="show the newest score, severity and health of each asset as metrics"
+    )
+    history_interval_s: float = Field(
+        0.0, ge=0, le=86_400, description="keep these values of each asset so often, for dashboards; 0 keeps none"
+    )
+    history_retention_days: int = Field(30, ge=0, description="how long they are kept; 0 for ever")
     training_limit_s: float = Field(
         3600.0, gt=0, description="longest run of one training or score job; then it is stopped"
     )

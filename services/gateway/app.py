@@ -16,9 +16,9 @@ from services.gateway.adapters.forwarder import Forwarder
 from services.gateway.adapters.key_expiry_watch import KeyExpiryWatch
 from services.gateway.adapters.key_files import FileSigner
 from services.gateway.adapters.limit_metrics import LimitMetrics
-from services.gateway.adapters.refusal_metrics import RefusalMetrics
 from services.gateway.adapters.oidc_providers import providers_usable
 from services.gateway.adapters.probes import probes
+from services.gateway.adapters.refusal_metrics import RefusalMetrics
 from services.gateway.adapters.startup import (
     audit_exports,
     audit_keys,
@@ -80,7 +80,8 @@ _ROUTERS = (
 )
 # A service that is restarted is back within some two seconds; asked in vain meanwhile, it would only start slower.
 _FAILURES_TO_OPEN, _BREAKER_OPEN_S = 5, 1.0
-_CLEAN_UP_EVERY_S = 3600.0
+# A refresh token that comes back after the end of its session is still told from one that never was.
+_ENDED_SESSIONS_KNOWN = timedelta(days=1)
 
 
 class _Gateway:
@@ -155,7 +156,6 @@ class _Gateway:
             "key_expiry": self._key_expiry_watch().run,
             **parts.external.work(),
             **parts.gatehouse.work(),
-            "clean_up": self._clean_up,
             "retention": self._retention().run,
             **parts.audit.work(),
         }
@@ -202,18 +202,13 @@ class _Gateway:
         rules = [
             Rule("jobs", days(settings.job_retention_days), partial(remove_ended, parts.engine)),
             Rule("alerts", days(settings.alert_retention_days), parts.stores.alerts.remove_acknowledged),
+            Rule("sessions", _ENDED_SESSIONS_KNOWN, parts.stores.refresh.remove_ended),
             *parts.audit.rules,
         ]
         return CleanUp(rules, clock=parts.clock, metrics=parts.metrics.registry)
 
     async def _take_alert(self, payload: Mapping[str, JSON]) -> None:
         await self._parts.stores.alerts.take([Alert.from_json(payload)])
-
-    async def _clean_up(self) -> None:
-        """Remove sessions that ended a day ago: until then a refresh token that comes back is still told from none."""
-        while True:
-            await self._parts.stores.refresh.remove_ended(self._parts.clock.now() - timedelta(days=1))
-            await asyncio.sleep(_CLEAN_UP_EVERY_S)
 
 
 def create_app(settings: GatewaySettings) -> ServiceApp:

@@ -31,6 +31,7 @@ from services.gateway.domain.access import AccessTable, Service
 from services.gateway.domain.credentials import Authenticator
 from services.gateway.domain.documents import SuiteDocument
 from services.gateway.domain.doorman import Limits
+from services.gateway.domain.duties import DutyRules
 from services.gateway.domain.external_callers import ExternalCallers
 from services.gateway.domain.notifications import NotificationPolicy
 from services.gateway.domain.proofs import Prover
@@ -148,7 +149,10 @@ class Parts:
             families=self.stores.refresh,
             keys=self.stores.keys,
             clock=self.clock,
-            second_factor_roles=frozenset(map(Role, self.settings.require_second_factor)),
+            duties=DutyRules(
+                second_factor_roles=frozenset(map(Role, self.settings.require_second_factor)),
+                change_given_passwords=self.settings.require_password_change,
+            ),
             external=ExternalCallers(tokens=self.external, identities=self.stores.identities, clock=self.clock),
         )
 

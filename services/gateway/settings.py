@@ -82,6 +82,13 @@ class GatewaySettings(ServiceSettings):
     require_second_factor: Annotated[tuple[Literal["viewer", "operator", "engineer", "admin"], ...], NoDecode] = Field(
         (), description="roles whose users need a second factor, such as `admin` or `admin,engineer`"
     )
+    require_password_change: bool = Field(
+        default=False,
+        description="a password that was given to a user only serves to set another",
+    )
+    fresh_login_s: int = Field(
+        900, ge=60, description="users end their own sessions in one that they logged in to so recently"
+    )
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = Field(
         (), description="networks whose X-Forwarded-For is believed; none unless a proxy of your own stands in front"
     )

@@ -90,7 +90,12 @@ def _sessions(parts: Parts) -> Sessions:
 def _session_desk(parts: Parts) -> SessionDesk:
     stores = parts.stores
     return SessionDesk(
-        sessions=stores.refresh, users=stores.users, floors=parts.floors, audit=stores.audit, clock=parts.clock
+        sessions=stores.refresh,
+        users=stores.users,
+        floors=parts.floors,
+        audit=stores.audit,
+        clock=parts.clock,
+        fresh=timedelta(seconds=parts.settings.fresh_login_s),
     )
 
 

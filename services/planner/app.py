@@ -32,6 +32,7 @@ from services.planner.settings import PlannerSettings
 from shared.background import running
 from shared.clock import Clock, SystemClock
 from shared.database import current_tables, open_engine, ping
+from shared.database_metrics import DatabaseMetrics
 from shared.http.app import ServiceApp, build_app
 from shared.http.metrics import ServiceMetrics
 from shared.http.server import run_service
@@ -39,6 +40,7 @@ from shared.internal_token import IdentityVerifier
 from shared.jobs import JobQueue, JobStore, RqDelivery
 from shared.jobs.news import JobNews
 from shared.redis_client import async_client, blocking_client
+from shared.redis_metrics import RedisMetrics
 from shared.retention import CleanUp, Rule, days
 from shared.startup import readable_file, run_checks
 
@@ -62,9 +64,10 @@ def create_app(settings: PlannerSettings) -> ServiceApp:
     redis_url = settings.redis_url.get_secret_value()
     blocking_redis = blocking_client(redis_url)
     delivery = RqDelivery(blocking_redis, QUEUE)
-    redis = async_client(redis_url)
+    metrics = ServiceMetrics(settings.service, series_limit=settings.series_limit)
+    DatabaseMetrics(metrics.registry, engine)
+    redis = RedisMetrics(metrics.registry).watch(async_client(redis_url))
     stored_plans = SqlPlans(engine)
-    metrics = ServiceMetrics(settings.service)
     clean_up = CleanUp(
         [Rule("plans", days(settings.plan_retention_days), stored_plans.remove_old)],
         clock=clock,

@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from services.twin.adapters.alert_outbox import AlertOutbox
 from services.twin.adapters.alert_sender import AlertSender
 from services.twin.adapters.arm_meter import ArmMeter
+from services.twin.adapters.asset_predictions import AssetPredictions
 from services.twin.adapters.bundle_files import BundleFiles
 from services.twin.adapters.bundle_registry import BundleRegistry
 from services.twin.adapters.clean_up import rules
@@ -22,16 +23,17 @@ from services.twin.adapters.key_ring import KeyRing
 from services.twin.adapters.last_registry import LastRegistry
 from services.twin.adapters.live_states import LiveStates
 from services.twin.adapters.model_catalogue import ModelCatalogue
+from services.twin.adapters.model_info import ModelInfo
 from services.twin.adapters.onnx_model import ServedModel, load_model
 from services.twin.adapters.prediction_cache import LayeredPredictionCache
-from services.twin.adapters.prediction_metrics import PredictionMetrics
+from services.twin.adapters.prediction_metrics import LABELS, PredictionMetrics
 from services.twin.adapters.sql_alert_rules import SqlAlertRules
 from services.twin.adapters.sql_experiments import SqlExperiments
 from services.twin.adapters.sql_observations import SqlObservations
 from services.twin.adapters.sql_observed_errors import SqlObservedErrors
 from services.twin.adapters.sql_registry import SqlRegistry
 from services.twin.adapters.sql_trusted_keys import SqlTrustedKeys
-from services.twin.adapters.tables import HISTORY, SCRIPTS
+from services.twin.adapters.tables import HISTORY, SCRIPTS, history
 from services.twin.adapters.work_pool import BoundedPool
 from services.twin.domain.alerting import AlertRuleStore
 from services.twin.domain.caching import NoCache
@@ -41,6 +43,7 @@ from services.twin.domain.own_answers import OwnAnswers
 from services.twin.domain.predictor import Predictor
 from services.twin.domain.registry import ModelRegistry
 from services.twin.domain.rescue import Rescue
+from services.twin.domain.serving import PredictionWatch
 from services.twin.domain.shadows import Shadows
 from services.twin.domain.stuck import StuckSensors
 from services.twin.domain.trust import TrustedKeys
@@ -51,14 +54,17 @@ from services.twin.routes import (
     observations,
     open_inference,
     predictions,
+    timeseries,
     trusted_keys,
 )
 from services.twin.settings import TwinSettings
 from shared.background import running
 from shared.clock import Clock, SystemClock
 from shared.database import DatabaseUnavailable, is_current, open_engine
+from shared.database_metrics import DatabaseMetrics
 from shared.errors import AppError
 from shared.events import publish_alert
+from shared.history import History, HistoryWriter, SqlHistory
 from shared.http.app import ServiceApp, build_app
 from shared.http.metrics import ServiceMetrics
 from shared.http.server import run_service
@@ -67,6 +73,7 @@ from shared.log import get_logger
 from shared.onnx.bundle import open_bundle
 from shared.onnx.signing import TrustStore
 from shared.redis_client import async_client
+from shared.redis_metrics import RedisMetrics
 from shared.retention import CleanUp, days
 from shared.startup import CannotStart, Check, readable_file, run_checks, writable_folder
 from shared.store import Store
@@ -91,7 +98,8 @@ class _Twin:
 
     def __init__(self, settings: TwinSettings, clock: Clock, engine: Engine) -> None:
         self.settings, self.clock, self.engine = settings, clock, engine
-        self.metrics = ServiceMetrics(settings.service)
+        self.metrics = ServiceMetrics(settings.service, series_limit=settings.series_limit)
+        DatabaseMetrics(self.metrics.registry, engine)
         self.tables = _Tables(engine)
         self.trust = TrustStore(settings.trust_dir, self.tables.trusted_keys.public_keys)
         self.files = BundleFiles(Store(settings.store_url), self.trust, settings.cache_dir)
@@ -112,9 +120,10 @@ class _Twin:
             waiting_limit=settings.compute_waiting_limit,
             metrics=self.metrics.registry,
         )
-        self.redis: Redis = async_client(settings.redis_url.get_secret_value())
+        self.redis_metrics = RedisMetrics(self.metrics.registry)
+        self.redis: Redis = self.redis_metrics.watch(async_client(settings.redis_url.get_secret_value()))
         self.outbox = AlertOutbox(partial(publish_alert, self.redis), self.metrics.registry)
-        self.cache = _cache(settings, clock, self.metrics)
+        self.cache = _cache(settings, clock, self.metrics, self.redis_metrics)
         self.live = LiveStates(
             sql=self.tables.observations,
             outbox=self.outbox,
@@ -124,7 +133,10 @@ class _Twin:
         self.answers = OwnAnswers(pool=self.pool, cache=self.cache or NoCache(), corrections=self.live)
         self.tallies = ExperimentTallies(self.catalogue, self.tables.experiments, self.metrics.registry)
         self.shadows = Shadows(models=self.catalogue, answers=self.answers, watch=self.tallies)
+        self.assets = AssetPredictions(self.metrics.bounds)
+        self.history = SqlHistory(engine, history, interval_s=settings.history_interval_s)
         self.predictor = self._predictor()
+        self._bound_series()
 
     def objects(self) -> list[tuple[type, object]]:
         """What routes may ask for."""
@@ -138,6 +150,8 @@ class _Twin:
             (AlertRuleStore, registry),
             (Observer, self._observer()),
             (ExperimentDesk, self._experiments()),
+            (Clock, clock),
+            (History, self.history),
             (TrustedKeys, KeyRing(self.trust, tables.trusted_keys, clock)),
             (open_inference.UnpackedLimit, open_inference.UnpackedLimit(self.settings.body_limit_bytes)),
         ]
@@ -156,7 +170,10 @@ class _Twin:
         stop = asyncio.Event()
         following = [asyncio.create_task(follower) for follower in self._followers(stop)]
         try:
-            async with running({"clean_up": self._clean_up().run}):
+            work = {"clean_up": self._clean_up().run}
+            if self.settings.history_interval_s:
+                work["history"] = self._history_writer().run
+            async with running(work):
                 yield
         finally:
             stop.set()
@@ -170,6 +187,26 @@ class _Twin:
             await self.redis.aclose()
             self.engine.dispose()
 
+    def _bound_series(self) -> None:
+        """Let the series of withdrawn versions go, and show what is asked for."""
+        metrics, catalogue = self.metrics, self.catalogue
+        metrics.registry.register(ModelInfo(catalogue.served, limit=self.settings.series_limit))
+        models = metrics.bounds.bound("models", LABELS)
+        models.watch(self.tallies.predictions)
+        models.gone_when(lambda values: not catalogue.is_served(*values))
+        metrics.bounds.also(lambda: self.live.figures.keep(catalogue.is_served))
+        if self.settings.asset_metrics:
+            metrics.registry.register(self.assets.values)
+
+    def _history_writer(self) -> HistoryWriter:
+        return HistoryWriter(
+            self.history,
+            self.assets.points,
+            now=self.clock.now,
+            interval_s=self.settings.history_interval_s,
+            metrics=self.metrics.registry,
+        )
+
     def _followers(self, stop: asyncio.Event) -> list[Coroutine[Any, Any, None]]:
         every_s = self.settings.registry_poll_s
         return [part.follow(every_s, stop) for part in (self.catalogue, self.live, self.tallies, self.outbox)]
@@ -182,11 +219,17 @@ class _Twin:
             files=self.files,
             observations_kept=days(settings.observation_retention_days),
             withdrawn_kept=timedelta(seconds=settings.withdrawn_keep_s),
+            history=self.history,
+            history_kept=days(settings.history_retention_days),
         )
         return CleanUp(own, clock=self.clock, metrics=self.metrics.registry)
 
     def _predictor(self) -> Predictor:
-        meter = ArmMeter(PredictionMetrics(self.metrics.registry), self.tallies)
+        metrics = PredictionMetrics(self.metrics.registry, self.metrics.bounds)
+        meter = ArmMeter(metrics, self.tallies)
+        watches: list[PredictionWatch] = [AlertSender(self.outbox, self.catalogue, self.clock), self.tallies, metrics]
+        if self.settings.asset_metrics or self.settings.history_interval_s:
+            watches.append(self.assets)
         return Predictor(
             models=self.catalogue,
             answers=self.answers,
@@ -195,7 +238,7 @@ class _Twin:
             rescue=Rescue(meter, self.clock),
             stuck_sensors=StuckSensors(self.settings.stuck_after_readings),
             meter=meter,
-            watches=[AlertSender(self.outbox, self.catalogue, self.clock), self.tallies],
+            watches=watches,
             clock=self.clock,
             batch_limit_rows=self.settings.batch_limit_rows,
         )
@@ -250,6 +293,7 @@ def create_app(settings: TwinSettings, clock: Clock | None = None) -> ServiceApp
             experiments.router,
             observations.router,
             open_inference.router,
+            timeseries.router,
             trusted_keys.router,
         ],
         objects=twin.objects(),
@@ -278,11 +322,13 @@ def _migrated(engine: Engine) -> Check:
     return check
 
 
-def _cache(settings: TwinSettings, clock: Clock, metrics: ServiceMetrics) -> LayeredPredictionCache | None:
+def _cache(
+    settings: TwinSettings, clock: Clock, metrics: ServiceMetrics, redis_metrics: RedisMetrics
+) -> LayeredPredictionCache | None:
     if not settings.cache_ttl_s:
         return None
     return LayeredPredictionCache(
-        async_client(settings.redis_url.get_secret_value()),
+        redis_metrics.watch(async_client(settings.redis_url.get_secret_value())),
         clock,
         ttl_s=settings.cache_ttl_s,
         lru_entries=settings.cache_lru_entries,

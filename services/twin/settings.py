@@ -49,6 +49,13 @@ class TwinSettings(BehindGateway, KeepsBundles, ServiceSettings):
     registry_poll_s: float = Field(
         1.0, gt=0, description="how often to look for newly activated versions and newly learned corrections"
     )
+    asset_metrics: bool = Field(
+        default=False, description="show the newest prediction and interval of each asset as metrics"
+    )
+    history_interval_s: float = Field(
+        0.0, ge=0, le=86_400, description="keep a prediction of each asset so often, for dashboards; 0 keeps none"
+    )
+    history_retention_days: int = Field(30, ge=0, description="how long these are kept; 0 for ever")
     withdrawn_keep_s: float = Field(
         86_400.0, ge=60, description="how long the bundle of a withdrawn version stays in the store"
     )

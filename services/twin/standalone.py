@@ -14,6 +14,7 @@ from services.twin.adapters.alert_log import publish_to_log
 from services.twin.adapters.alert_outbox import AlertOutbox
 from services.twin.adapters.alert_sender import AlertSender
 from services.twin.adapters.local_records import LocalRecords
+from services.twin.adapters.model_info import ModelInfo
 from services.twin.adapters.onnx_model import ServedModel, load_model
 from services.twin.adapters.prediction_metrics import PredictionMetrics
 from services.twin.adapters.single_model import SingleModel
@@ -68,7 +69,8 @@ def create_app(settings: StandaloneSettings, clock: Clock | None = None) -> Serv
     pool = BoundedPool(
         threads=settings.compute_threads, waiting_limit=settings.compute_waiting_limit, metrics=metrics.registry
     )
-    meter = PredictionMetrics(metrics.registry)
+    meter = PredictionMetrics(metrics.registry, metrics.bounds)
+    metrics.registry.register(ModelInfo(lambda: [(model.name, model.version)], limit=1))
     live = _live(settings, model, clock, metrics)
     observer = Observer(
         models=registry,
@@ -88,7 +90,7 @@ def create_app(settings: StandaloneSettings, clock: Clock | None = None) -> Serv
         rescue=Rescue(meter, clock),
         stuck_sensors=StuckSensors(settings.stuck_after_readings),
         meter=meter,
-        watches=[AlertSender(outbox, registry, clock)],
+        watches=[AlertSender(outbox, registry, clock), meter],
         clock=clock,
         batch_limit_rows=settings.batch_limit_rows,
     )

@@ -6,6 +6,8 @@ from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
+from shared.series import SeriesBounds
+
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 # From a cached prediction to the longest request that is not a job [s].
 _BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -15,11 +17,17 @@ class ServiceMetrics:
     """The metrics of one process.
 
     Requests are counted by the route's template, never by the raw path: a caller could make as many paths as it likes.
+
+    Parameters
+    ----------
+    series_limit
+        Most models, detectors and assets, of each, that have series of their own.
     """
 
-    def __init__(self, service: str) -> None:
+    def __init__(self, service: str, *, series_limit: int = 1_000) -> None:
         self.service = service
         self.registry = CollectorRegistry()
+        self.bounds = SeriesBounds(self.registry, series_limit)
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.registry)
         labels = ("service", "method", "route")

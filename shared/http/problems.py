@@ -1,6 +1,7 @@
 """Errors as RFC 9457 problem documents; the one place where a failure becomes an HTTP status."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -124,7 +125,8 @@ def problem_of(error: AppError, instance: str) -> Response:
     """The answer for a named error."""
     headers = {}
     if error.retry_after_s is not None:
-        headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
+        # Rounded up: whoever comes back when told to is let in.
+        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
     if error.kind is Kind.UNAUTHENTICATED:
         headers["WWW-Authenticate"] = "Bearer"
     return problem(

@@ -19,7 +19,7 @@ from shared.http.redirect import redirect_to_https
 from shared.http.tls import ServerCertificate, usable_certificate
 from shared.http.wire import Refusal, WireProtocol
 from shared.http.wire_limits import WireLimits
-from shared.log import configure_logging, get_logger
+from shared.log import configure_logging, get_logger, log_crashes
 from shared.settings import ProcessSettings
 from shared.startup import CannotStart, load_or_exit, refuse_to_start, run_checks
 
@@ -143,6 +143,7 @@ def run_service(settings_class: type[SettingsT], create_app: Callable[[SettingsT
 def serve(settings: SettingsT, create_app: Callable[[SettingsT], ServiceApp]) -> None:
     """Answer until told to stop; exits 78 and says why where it cannot start."""
     configure_logging(service=settings.service, level=settings.log_level, folder=settings.log_dir)
+    log_crashes()
     try:
         run_checks([usable_certificate(settings.tls_cert_file, settings.tls_key_file)])
         app = create_app(settings)
@@ -184,6 +185,7 @@ def _certificate(settings: ProcessSettings) -> ServerCertificate | None:
 def _config(app: ASGIApp, settings: ProcessSettings, *, tls: bool) -> uvicorn.Config:
     # Told only over TLS: over plain HTTP nobody may believe it (RFC 6797, 7.2).
     says = tls and settings.hsts_max_age_s > 0
+    hsts = f"max-age={settings.hsts_max_age_s}" + ("; includeSubDomains" if settings.hsts_include_subdomains else "")
     return uvicorn.Config(
         app,
         host=settings.host,
@@ -193,7 +195,7 @@ def _config(app: ASGIApp, settings: ProcessSettings, *, tls: bool) -> uvicorn.Co
         # Behind no trusted proxy a client's own X-Forwarded-For must not become its address.
         proxy_headers=False,
         server_header=False,
-        headers=[("strict-transport-security", f"max-age={settings.hsts_max_age_s}")] if says else None,
+        headers=[("strict-transport-security", hsts)] if says else None,
         # The suite speaks no WebSocket, and its handshake would go past the limits.
         ws="none",
         timeout_graceful_shutdown=int(settings.deadline_s) + 1,

@@ -11,8 +11,10 @@ from typing import Annotated, Self
 from fastapi import Depends, Query
 from pydantic import AwareDatetime, BaseModel
 
+from shared.clock import Clock
 from shared.errors import AppError, Fault, Kind
 from shared.history import History, SeriesQuery
+from shared.http.dependencies import use
 
 _MOST_POINTS = 11_000
 _DEFAULT_SPAN = timedelta(hours=6)
@@ -43,7 +45,8 @@ class Span:
         return TimeSeries.of(query, await history.series(query))
 
 
-def span(
+async def span(
+    clock: Annotated[Clock, use(Clock)],
     since: Annotated[AwareDatetime | None, Query(description="six hours before `until` unless given")] = None,
     until: Annotated[AwareDatetime | None, Query(description="now unless given")] = None,
     points: Annotated[int, Query(ge=1, le=_MOST_POINTS, description="most points of the answer")] = 500,
@@ -55,7 +58,7 @@ def span(
     SpanInvalid
         If it ends before it begins.
     """
-    end = min(until or datetime.now(UTC), _LATEST)
+    end = min(until or clock.now(), _LATEST)
     begin = max(since or max(end, _EARLIEST + _DEFAULT_SPAN) - _DEFAULT_SPAN, _EARLIEST)
     if end <= begin:
         raise SpanInvalid

@@ -241,9 +241,10 @@ class WireProtocol(HttpToolsProtocol):
 
     def _end_what_does_not_close(self, latest_s: float) -> None:
         """A transport that closes first sends what it holds, for as long as its client takes to read that."""
+        held_bytes = self.transport.get_write_buffer_size()
         if self._closing_since_s is None:
-            self._closing_since_s = self._register.now_s
-        elif latest_s - self._closing_since_s > self._limits.stall_timeout_s:
+            self._closing_since_s, self._unsent_bytes = self._register.now_s, held_bytes
+        elif latest_s - self._closing_since_s > self._patience_s(max(0, self._unsent_bytes - held_bytes)):
             self._cut_off()
 
     def _cut_off(self) -> None:
@@ -274,10 +275,8 @@ class WireProtocol(HttpToolsProtocol):
         limits, headers = self._limits, self.headers
         if len(self.url) > limits.url_bytes:
             return Refusal.URL
-        if len(headers) > limits.headers or (
-            self._undigested_bytes > limits.head_bytes
-            and sum(len(name) + len(value) for name, value in headers) > limits.head_bytes
-        ):
+        # Counted each time: what has come since the last request is less, where several came in one piece.
+        if len(headers) > limits.headers or sum(len(name) + len(value) for name, value in headers) > limits.head_bytes:
             return Refusal.HEAD
         return Refusal.PIPELINE if len(self.pipeline) >= limits.pipelined else None
 

@@ -24,7 +24,7 @@ from shared.jobs.attempts import Attempt, AttemptLost, Attempts
 from shared.jobs.context import JobContext
 from shared.jobs.news import JobNews, tell_nobody
 from shared.jobs.process import Order
-from shared.log import configure_logging, get_logger
+from shared.log import configure_logging, get_logger, log_crashes
 from shared.redis_client import blocking_client
 from shared.tracing import Attributes, Tracer, open_tracer, working_on
 
@@ -45,6 +45,7 @@ def main() -> None:
     # A file of its own: two processes cannot rotate one.
     folder = None if order.log_dir is None else Path(order.log_dir)
     configure_logging(service=f"{order.log_service}-job", level=order.log_level, folder=folder)
+    log_crashes()
     clock = SystemClock()
     engine = open_engine(order.database_url)
     attempt = order.attempt

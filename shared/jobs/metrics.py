@@ -31,6 +31,18 @@ class WorkerMetrics:
             "futago_job_duration_seconds", "Time of one attempt", ("kind",), buckets=_BUCKETS_S, registry=registry
         )
         self._waiting = Gauge("futago_jobs_waiting", "Jobs queued", ("queue",), registry=registry)
+        self._jobs = Gauge(
+            "futago_jobs",
+            "Jobs in the database, by state",
+            ("queue", "state"),
+            registry=registry,
+        )
+        self._oldest_s = Gauge(
+            "futago_jobs_oldest_waiting_seconds",
+            "Age of the job that has waited longest; 0 where none waits",
+            ("queue",),
+            registry=registry,
+        )
         self._alive = Gauge(
             "futago_worker_alive_timestamp_seconds", "When the worker last went round its loop", registry=registry
         )
@@ -43,6 +55,12 @@ class WorkerMetrics:
     def waiting(self, queue: str, depths: Mapping[str, int]) -> None:
         """Set the depth of the worker's queue."""
         self._waiting.labels(queue).set(depths.get(queue, 0))
+
+    def stands(self, queue: str, states: Mapping[JobState, int], oldest_waiting_s: float) -> None:
+        """Show how the worker's queue stands."""
+        for state, count in states.items():
+            self._jobs.labels(queue, state.value).set(count)
+        self._oldest_s.labels(queue).set(oldest_waiting_s)
 
     def alive(self) -> None:
         """Note that the loop goes round."""

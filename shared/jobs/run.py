@@ -11,8 +11,10 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.registry import Collector
 from sqlalchemy import Engine
 
+from shared.build_info import show_process
 from shared.clock import SystemClock
 from shared.database import open_engine
+from shared.database_metrics import DatabaseMetrics
 from shared.errors import JSON
 from shared.jobs.attempts import Attempt, Attempts
 from shared.jobs.delivery import RqDelivery
@@ -23,7 +25,7 @@ from shared.jobs.process import Child, ChildProcess, Order
 from shared.jobs.store import JobStore
 from shared.jobs.sweeper import Sweeper
 from shared.jobs.worker import TAKE_WAIT_S, Worker
-from shared.log import configure_logging, get_logger
+from shared.log import configure_logging, get_logger, log_crashes
 from shared.redis_client import blocking_client, waiting_client
 from shared.settings import ServiceSettings
 from shared.startup import CannotStart, Check, load_or_exit, refuse_to_start, run_checks
@@ -44,6 +46,7 @@ class _MeteredSweeper:
 
     def sweep(self) -> None:
         self._metrics.waiting(self._queue, self._store.queue_depths())
+        self._metrics.stands(self._queue, self._store.states(self._queue), self._store.oldest_waiting_s(self._queue))
         self._sweeper.sweep()
 
 
@@ -57,11 +60,28 @@ def begin_worker(settings_class: type[SettingsT], checks: Callable[[SettingsT], 
     settings = load_or_exit(settings_class)
     name = worker_name(settings)
     configure_logging(service=name, level=settings.log_level, folder=settings.log_dir)
+    log_crashes()
     try:
         run_checks(checks(settings))
     except CannotStart as error:
         refuse_to_start(name, error.reasons)
     return settings
+
+
+def worker_metrics(
+    settings: ServiceSettings,
+    registry: CollectorRegistry,
+    engine: Engine,
+    *,
+    collectors: Iterable[Collector] = (),
+    beat: Callable[[], None] = lambda: None,
+) -> WorkerMetrics:
+    """Everything that a worker shows at `/metrics`."""
+    show_process(registry, service=worker_name(settings), revision=settings.revision)
+    DatabaseMetrics(registry, engine)
+    for collector in collectors:
+        registry.register(collector)
+    return WorkerMetrics(registry, beat)
 
 
 def run_worker(
@@ -95,9 +115,7 @@ def run_worker(
     taking = waiting_client(redis_url, wait_s=TAKE_WAIT_S)
     delivery = RqDelivery(blocking_client(redis_url), queue_name, taking=taking)
     pulse = Pulse(clock)
-    metrics = WorkerMetrics(registry, pulse.beat)
-    for collector in collectors(engine):
-        registry.register(collector)
+    metrics = worker_metrics(settings, registry, engine, collectors=collectors(engine), beat=pulse.beat)
     sweeper = Sweeper(engine, attempts, delivery, queue=queue_name)
     asked_to_end: list[int] = []
     for signum in (signal.SIGTERM, signal.SIGINT):

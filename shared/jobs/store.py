@@ -93,6 +93,20 @@ class JobStore:
         with read(self._engine) as connection:
             return {row.queue: row.depth for row in connection.execute(query)}
 
+    def states(self, queue: str) -> Mapping[JobState, int]:
+        """How many jobs of a queue are kept in each state; zero where there is none."""
+        query = select(jobs.c.state, func.count().label("count")).where(jobs.c.queue == queue).group_by(jobs.c.state)
+        with read(self._engine) as connection:
+            found = {JobState(row.state): int(row[1]) for row in connection.execute(query)}
+        return {state: found.get(state, 0) for state in JobState}
+
+    def oldest_waiting_s(self, queue: str) -> float:
+        """Age of the job that has waited longest in a queue [s]; 0 where none waits."""
+        oldest = select(func.min(jobs.c.created_at_ms)).where(jobs.c.queue == queue, jobs.c.state == JobState.QUEUED)
+        with read(self._engine) as connection:
+            created_at_ms = connection.execute(oldest).scalar()
+        return 0.0 if created_at_ms is None else max(milliseconds(self._clock.now()) - created_at_ms, 0) / 1000
+
     def cancel(self, job_id: str) -> Job:
         """Stop a job for good; one that has ended stays as it is.
 

@@ -1,18 +1,16 @@
-"""The suite of `deploy/compose.yaml`, started from images that are there; only where `FUTAGO_CONTAINERS=1` asks for it.
+"""The suite of `deploy/compose.yaml`, started from images that are there, where `FUTAGO_CONTAINERS=1` asks for it.
 
-It needs a Docker Engine with Compose, which `DOCKER_HOST` may name, and the images of `make images`. `FUTAGO_LAB_GRAFANA=0`
-says that the image of Grafana is a placeholder.
+It needs a Docker Engine with Compose, which `DOCKER_HOST` may name, and the images of `make images`.
+`FUTAGO_LAB_KEEP=1` leaves it running afterwards.
 """
 
 import json
 import os
 import socket
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +25,7 @@ ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 PROJECT = "futago-lab"
 START_S = 600
+WEBHOOK = "http://receiver:9000/"
 
 if os.environ.get("FUTAGO_CONTAINERS") != "1":
     collect_ignore_glob = ["test_*.py"]
@@ -109,6 +108,7 @@ class Stack:
         run(
             "docker", "run", "--rm", "--network", "none", "--user", "0:0", "--volume", f"{self.secrets}:/secrets",
             "futago-gateway", "futago", "secrets", "/secrets", "--owner", "10001", "--name", "plant.example",
+            "--alert-webhook", WEBHOOK,
         )  # fmt: skip
 
     def start(self) -> None:
@@ -154,11 +154,10 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         stack.make_secrets()
         stack.start()
         stack.enter()
-        signing = make_keys(stack.home)
+        make_keys(stack.home)
         with stack.client() as client:
             for key in stack.home.trust.glob("*.pem"):
                 client.trust(key.read_text())
-        assert signing.signing.exists()
         yield stack
     finally:
         logs = stack.compose("logs", "--no-color", "--tail", "200")
@@ -169,36 +168,40 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @dataclass
 class Receiver:
-    """Stands where people would be told."""
+    """Stands where people would be told: a container whose log is what it was told."""
 
-    port: int
-    messages: list[dict[str, Any]] = field(default_factory=list)
+    name: str
 
     def told(self, alert: str, service: str, status: str) -> bool:
+        messages = [json.loads(line) for line in run("docker", "logs", self.name).splitlines()]
         return any(
             each["status"] == status
             and each["labels"]["alertname"] == alert
             and each["labels"].get("service") == service
-            for message in self.messages
+            for message in messages
             for each in message["alerts"]
         )
 
 
-@pytest.fixture(scope="session")
-def receiver() -> Iterator[Receiver]:
-    messages: list[dict[str, Any]] = []
+_RECEIVER = """
+from http.server import BaseHTTPRequestHandler, HTTPServer
+class Handler(BaseHTTPRequestHandler):
+    def do_POST(self):
+        print(self.rfile.read(int(self.headers["Content-Length"])).decode().strip(), flush=True)
+        self.send_response(200)
+        self.end_headers()
+    def log_message(self, *arguments):
+        pass
+HTTPServer(("", 9000), Handler).serve_forever()
+"""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            messages.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(200)
-            self.end_headers()
 
-        def log_message(self, *_arguments: object) -> None:
-            """Say nothing."""
-
-    # Containers reach this machine by an address that is not the loopback.
-    with ThreadingHTTPServer(("0.0.0.0", 0), Handler) as server:  # noqa: S104
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield Receiver(server.server_port, messages)
-        server.shutdown()
+@pytest.fixture
+def receiver(stack: Stack) -> Iterator[Receiver]:
+    name = f"{PROJECT}-receiver"
+    network = ("--network", f"{PROJECT}_watch", "--network-alias", "receiver")
+    run("docker", "run", "--detach", "--name", name, *network, "futago-gateway", "python", "-c", _RECEIVER)
+    try:
+        yield Receiver(name)
+    finally:
+        run("docker", "rm", "--force", name)

@@ -29,14 +29,14 @@ def served(service: str, folder: Path) -> Document:
     return document
 
 
-def application(service: str, folder: Path) -> ServiceApp:
-    """One service, made from settings that point into `folder`, and not started."""
+def application(service: str, folder: Path, **told: object) -> ServiceApp:
+    """One service, made from settings that point into `folder` and from what is told, and not started."""
     home = Home(folder)
     home.make_folders()
     keys = make_keys(home)
     database_url = f"sqlite:///{home.database}"
     migrate_all(database_url)
-    common: dict[str, Any] = {"port": 0, "redis_url": "redis://127.0.0.1:1", "database_url": database_url}
+    common: dict[str, Any] = {"port": 0, "redis_url": "redis://127.0.0.1:1", "database_url": database_url, **told}
     behind: dict[str, Any] = common | {"identity_key_file": keys.identity_public}
     bundles: dict[str, Any] = behind | {
         "store_url": home.store.as_uri(),

@@ -33,6 +33,7 @@ _RULES: Mapping[Rule, tuple[str, ...]] = {
         "POST /api/v1/anomaly/detectors/{name}/score", "POST /api/v1/anomaly/detectors/{name}/stream/{asset}",
         "GET /api/v1/anomaly/detectors/{name}/drift", "GET /api/v1/anomaly/assets/{asset}/health",
         "POST /api/v1/planner/plans", "POST /api/v1/planner/score", "POST /api/v1/planner/inspections",
+        "GET /api/v1/twin/timeseries", "GET /api/v1/anomaly/timeseries",
     ),
     Rule.STORED: (
         "POST /api/v1/alerts/{alert_id}/acknowledge",

@@ -74,6 +74,7 @@ PUT    /api/v1/twin/models/{model}/alert-rules                    engineer
 POST   /api/v1/twin/predict                                       operator
 POST   /api/v1/twin/batch                                         operator
 POST   /api/v1/twin/observations                                  operator
+GET    /api/v1/twin/timeseries                                    viewer
 GET    /v2                                                        viewer
 GET    /v2/health/live                                            viewer
 GET    /v2/health/ready                                           viewer
@@ -99,6 +100,7 @@ GET    /api/v1/anomaly/detectors/{name}/latent                    viewer
 GET    /api/v1/anomaly/detectors/{name}/report                    viewer
 GET    /api/v1/anomaly/scores/{job_id}                            viewer
 GET    /api/v1/anomaly/assets/{asset}/health                      viewer
+GET    /api/v1/anomaly/timeseries                                 viewer
 GET    /api/v1/planner/plans                                      viewer
 POST   /api/v1/planner/plans                                      engineer
 GET    /api/v1/planner/plans/{plan}                               viewer

@@ -16,7 +16,7 @@ from services.anomaly.adapters.detector_store import DETECTORS
 from services.anomaly.adapters.job_orders import QUEUE
 from services.anomaly.adapters.sql_scores import SCORES
 from services.anomaly.adapters.table_store import UPLOADS
-from services.anomaly.adapters.tables import live, scores, uploads, versions
+from services.anomaly.adapters.tables import history, live, scores, uploads, versions
 from shared.database import read
 from shared.jobs.retention import unfinished_payloads
 from shared.retention import Rule, delete_rows
@@ -36,6 +36,7 @@ class Kept:
     scores: timedelta | None
     live_counts: timedelta | None
     cached_files: timedelta | None
+    history: timedelta | None
 
 
 def rules(engine: Engine, store: Store, cache_dir: Path, kept: Kept) -> list[Rule]:
@@ -56,6 +57,11 @@ def rules(engine: Engine, store: Store, cache_dir: Path, kept: Kept) -> list[Rul
             "live_counts",
             kept.live_counts,
             lambda before: delete_rows(engine, live, live.c.last_seen_ms < _to_ms(before)),
+        ),
+        Rule(
+            "history",
+            kept.history,
+            lambda before: delete_rows(engine, history, history.c.at_ms < _to_ms(before)),
         ),
         Rule("kept_tables", _FILES_KEPT, lambda before: store.sweep(UPLOADS, files.tables, written_before=before)),
         Rule("score_files", _FILES_KEPT, lambda before: store.sweep(SCORES, files.scores, written_before=before)),

@@ -22,6 +22,7 @@ from services.anomaly.domain.watch import Seen, newer_part
 from shared.clock import Clock
 from shared.errors import AppError
 from shared.log import get_logger
+from shared.series import BoundedSeries
 
 log = get_logger(__name__)
 
@@ -43,6 +44,8 @@ class LiveRecorder:
 
     Parameters
     ----------
+    detectors
+        The bound of series by detector.
     interval_s
         Between two storings.
     """
@@ -55,18 +58,23 @@ class LiveRecorder:
         *,
         clock: Clock,
         metrics: CollectorRegistry,
+        detectors: BoundedSeries,
         interval_s: float,
     ) -> None:
         self._counts, self._drift, self._alerts = counts, drift, alerts
         self._clock, self._interval_s = clock, interval_s
         self._left_out = Counter("futago_anomaly_live_left_out_rows", "Rows that were not counted", registry=metrics)
         self._failures = Counter("futago_anomaly_live_failures", "Times that counts were not stored", registry=metrics)
-        self._more = Gauge(
-            "futago_anomaly_live_more_alarms",
-            "Assets that bring more alarms than the card promised",
-            ("detector",),
-            registry=metrics,
+        self._detectors = detectors
+        self._more = detectors.watch(
+            Gauge(
+                "futago_anomaly_live_more_alarms",
+                "Assets that bring more alarms than the card promised",
+                ("detector",),
+                registry=metrics,
+            )
         )
+        detectors.on_forget(lambda values: self._forget(values[0]))
         self._waiting: list[tuple[Seen, datetime]] = []
         self._waiting_values = 0
         self._newest: OrderedDict[tuple[str, str | None], datetime] = OrderedDict()
@@ -83,6 +91,9 @@ class LiveRecorder:
             return
         self._waiting.append((newer, self._clock.now()))
         self._waiting_values += newer.rows.size
+
+    def _forget(self, detector: str) -> None:
+        self._broken.pop(detector, None)
 
     async def run(self) -> None:
         """Store what was counted, again and again, until cancelled."""
@@ -165,7 +176,7 @@ class LiveRecorder:
         broken = promise.verdict(total) is Verdict.MORE_ALARMS
         assets = self._broken.setdefault(detector.name, set())
         (assets.add if broken else assets.discard)(total.asset)
-        self._more.labels(detector.name).set(len(assets))
+        self._more.labels(*self._detectors.admit(detector.name)).set(len(assets))
         if broken and promise.verdict(total.without(new)) is not Verdict.MORE_ALARMS:
             alert = more_alarms(detector, total, promise, now=self._clock.now(), alert_id=uuid4().hex)
             log.warning("more_alarms_than_promised", detector=detector.name, asset=total.asset, alarms=total.alarms)

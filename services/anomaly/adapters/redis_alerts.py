@@ -27,6 +27,7 @@ class RedisAlerts:
     def send(self, alerts: Sequence[Alert]) -> None:
         if not alerts:
             return
+        self._metrics.raised(alerts)
         if len(self._under_way) >= _UNDER_WAY_LIMIT:
             self._lost(alerts, "too many alerts are under way")
             return

@@ -1,6 +1,6 @@
 """What streams look back on, in Redis: read in one round trip; replaced, with its alerts, in another or not at all."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from uuid import uuid4
 
 from redis.asyncio import Redis
@@ -33,6 +33,10 @@ return 1
 """
 
 
+def _nobody(_: Sequence[Alert]) -> None:
+    """Alerts of these windows are counted nowhere."""
+
+
 class RedisWindows:
     """Implements `streaming.WindowStore`.
 
@@ -44,14 +48,24 @@ class RedisWindows:
         What is not written again for so long is forgotten.
     most
         Keys of this space at once; a further one is refused.
+    raised
+        Hears of the alerts that were sent.
     """
 
-    def __init__(self, redis: Redis, *, space: str, keep_s: float, most: int) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        *,
+        space: str,
+        keep_s: float,
+        most: int,
+        raised: Callable[[Sequence[Alert]], None] = _nobody,
+    ) -> None:
         self._redis = redis
         self._prefix = f"futago:anomaly:{space}:"
         self._index = f"futago:anomaly:{space}-index"
         self._keep_ms = round(keep_s * 1000)
-        self._most = most
+        self._most, self._raised = most, raised
         self._replace = redis.register_script(_REPLACE)
 
     async def read(self, key: str) -> Kept:
@@ -78,6 +92,8 @@ class RedisWindows:
             raise _unavailable(error) from error
         if replaced == _FULL:
             raise TooManyStreams(self._most)
+        if replaced:
+            self._raised(alerts)
         return bool(replaced)
 
 

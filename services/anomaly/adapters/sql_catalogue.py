@@ -43,6 +43,16 @@ class SqlCatalogue:
             items = tuple(_entry(connection, name) for name in names[:limit])
         return DetectorPage(items, _write_cursor(names[limit - 1]) if len(names) > limit else None)
 
+    def served(self) -> Sequence[tuple[str, int]]:
+        """Name and serving version of every detector, by name."""
+        chosen = func.coalesce(func.max(serving.c.version), func.max(versions.c.version))
+        query = select(versions.c.name, chosen).outerjoin(serving, serving.c.name == versions.c.name)
+        with read(self._engine) as connection:
+            return [
+                (name, version)
+                for name, version in connection.execute(query.group_by(versions.c.name).order_by(versions.c.name))
+            ]
+
     def entry(self, name: str) -> DetectorEntry:
         with read(self._engine) as connection:
             return _entry(connection, name)

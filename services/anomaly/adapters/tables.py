@@ -4,6 +4,8 @@ from pathlib import Path
 
 from sqlalchemy import JSON, BigInteger, Column, Float, Index, Integer, MetaData, String, Table
 
+from shared.history import points_table
+
 HISTORY = "anomaly"
 SCRIPTS = Path(__file__).with_name("migrations")
 
@@ -115,3 +117,6 @@ resets = Table(
     Column("asset", String(255), primary_key=True),
     Column("reset_at_us", BigInteger, nullable=False),
 )
+
+# Scores and health of assets, one an interval, for dashboards.
+history = points_table(metadata, "anomaly_history")

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import (
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StrictBool,
@@ -28,6 +29,14 @@ Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=64)]
 Rows = list[list[StrictFloat | None]]
 Columns = Annotated[list[str], Field(max_length=4096)]
 Setting = StrictBool | StrictInt | StrictFloat | str | None
+
+
+def _whole(value: object) -> object:
+    """To JSON Schema `1.0` is an integer, and it is the same number."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Label = Annotated[StrictInt, Field(ge=0, le=1), BeforeValidator(_whole)]
 
 
 class _Request(BaseModel):
@@ -170,7 +179,7 @@ class ThresholdRequest(BaseModel):
     timestamps: list[AwareDatetime] | None = Field(None, description="one a labelled row, increasing")
     context: Rows = Field(default_factory=list, description="rows just before, not labelled")
     context_timestamps: list[AwareDatetime] | None = Field(None, description="one a row of the context, increasing")
-    labels: list[Annotated[StrictInt, Field(ge=0, le=1)]] | None = Field(None, description="0 normal, 1 anomalous")
+    labels: list[Label] | None = Field(None, description="0 normal, 1 anomalous")
 
     def rule(self) -> dict[str, JSON]:
         """Method and settings."""

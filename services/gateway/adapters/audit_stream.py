@@ -100,8 +100,10 @@ class AuditStream:
     async def drain(self) -> None:
         """Write what stands in the stream now; what cannot be written stays there for the others."""
         try:
-            while True:
-                messages: Any = await self._redis.xrange(STREAM, count=_TAKEN_AT_ONCE)
+            newest: Any = await self._redis.xrevrange(STREAM, count=1)
+            while newest:
+                # No further than it stood at the beginning: what others add meanwhile is theirs to write.
+                messages: Any = await self._redis.xrange(STREAM, max=newest[0][0], count=_TAKEN_AT_ONCE)
                 if not messages:
                     return
                 await self._take(messages)

@@ -57,7 +57,7 @@ class Gatehouse:
 
     def work(self) -> dict[str, Callable[[], Awaitable[None]]]:
         """What has to run beside the requests, by name."""
-        return {"floors": self._watch.run}
+        return {"floors": self._watch.run, "floors_owed": self.floors.run}
 
     async def aclose(self) -> None:
         """Let go of the connection."""

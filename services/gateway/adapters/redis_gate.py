@@ -17,7 +17,8 @@ from services.gateway.domain.rate_limit import HOUR_US, Decision
 from shared.clock import Clock
 
 # The arithmetic of `domain/rate_limit.py`, on the clock of Redis, so that the clocks of the replicas do not matter.
-# KEYS: for each limit, the time at which it is full again, and the list of the moments that were counted.
+# KEYS: for each limit, the time at which it is full again with the interval that this is reckoned in, and the list of
+# the moments that were counted.
 # ARGV: an hour, a lease's life [us], one of how many of what is left is lent, then for each limit: interval [us], how
 # many at once, how many an hour where they are counted (else 0), how many are asked for on loan.
 # Nothing is counted unless every limit has room. Answers: how many were lent, then for each limit the time until it is
@@ -30,12 +31,23 @@ local answer, fulls, refused, lent = {0}, {}, false, 0
 for i = 1, #KEYS / 2 do
   local cell, moments, a = KEYS[2 * i - 1], KEYS[2 * i], 4 * i
   local interval, burst, most = tonumber(ARGV[a]), tonumber(ARGV[a + 1]), tonumber(ARGV[a + 2])
-  local full = math.max(tonumber(redis.call('GET', cell) or now), now)
-  -- Further off than it can be: the clock was set back. Nobody waits longer for that than a refill takes to refill.
-  full = math.min(full, now + interval * burst)
+  local kept, pace = string.match(redis.call('GET', cell) or '', '^(%d+) (%d+)$')
+  local used_up = math.max(0, (tonumber(kept) or now) - now)
+  -- A limit that was changed since: what was used of the old one is used of the new one too.
+  if kept and tonumber(pace) ~= interval then used_up = math.ceil(used_up / tonumber(pace) * interval) end
+  -- More than there can be: the clock was set back. Nobody waits longer for that than a refill takes to refill.
+  local full = now + math.min(used_up, interval * burst)
   local wait = math.max(0, full + interval * (1 - burst) - now)
   local reset, left = full - now, math.floor((interval * burst - (full - now)) / interval)
   if most > 0 then
+    local newest = tonumber(redis.call('LINDEX', moments, -1))
+    if newest and newest > now + 60000000 then
+      -- The clock was set back: when they were is not known any longer, that they were is.
+      local used = redis.call('LLEN', moments)
+      redis.call('DEL', moments)
+      for _ = 1, used do redis.call('RPUSH', moments, string.format('%.0f', now)) end
+      redis.call('PEXPIRE', moments, math.ceil(hour / 1000) + 1)
+    end
     local oldest = tonumber(redis.call('LINDEX', moments, 0))
     while oldest and oldest < now - hour do
       redis.call('LPOP', moments)
@@ -43,7 +55,10 @@ for i = 1, #KEYS / 2 do
     end
     local used = redis.call('LLEN', moments)
     left = math.min(left, most - used)
-    if used >= most then wait = math.max(wait, oldest + hour - now + 1) end
+    if used >= most then
+      -- Of a limit that was lowered there may be more than it allows: all of those have to be over.
+      wait = math.max(wait, tonumber(redis.call('LINDEX', moments, used - most)) + hour - now + 1)
+    end
     if used > 0 and burst >= most then reset = tonumber(redis.call('LINDEX', moments, -1)) + hour - now end
   end
   if wait > 0 then refused, left = true, 0 end
@@ -61,7 +76,7 @@ for i = 1, #KEYS / 2 do
     math.floor((interval * burst - (base - now)) / interval) - 1)
   if lend > 0 then full, lent = base, lend else lend = 0 end
   local after = full + interval * (1 + lend)
-  redis.call('SET', cell, string.format('%.0f', after), 'PX', math.ceil((after - now) / 1000))
+  redis.call('SET', cell, string.format('%.0f %.0f', after, interval), 'PX', math.ceil((after - now) / 1000))
   answer[3 * i - 1] = after - now
   answer[3 * i + 1] = math.floor((interval * burst - (after - now)) / interval)
   if most > 0 then

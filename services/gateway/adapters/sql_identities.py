@@ -31,6 +31,9 @@ class SqlIdentities:
     async def page(self, *, limit: int, cursor: str | None) -> Page[ExternalIdentity]:
         return await to_thread.run_sync(self._page, limit, read_cursor(cursor))
 
+    async def get(self, identity_id: str) -> ExternalIdentity:
+        return await to_thread.run_sync(self._get, identity_id)
+
     async def set_active(self, identity_id: str, *, active: bool) -> ExternalIdentity:
         return await to_thread.run_sync(partial(self._set_active, identity_id, active=active))
 
@@ -73,6 +76,13 @@ class SqlIdentities:
             rows = connection.execute(query).all()
         more = len(rows) > limit
         return Page(tuple(map(_identity, rows[:limit])), write_cursor(rows[limit - 1].identity_id) if more else None)
+
+    def _get(self, identity_id: str) -> ExternalIdentity:
+        with read(self._engine) as connection:
+            row = connection.execute(select(identities).where(identities.c.identity_id == identity_id)).one_or_none()
+        if row is None:
+            raise IdentityMissing(identity_id)
+        return _identity(row)
 
     def _set_active(self, identity_id: str, *, active: bool) -> ExternalIdentity:
         changed = (

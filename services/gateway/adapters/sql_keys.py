@@ -11,7 +11,8 @@ from services.gateway.adapters.moments import from_ms, optional_from_ms, to_ms
 from services.gateway.adapters.tables import api_keys
 from services.gateway.domain.addresses import parse_network
 from services.gateway.domain.api_keys import ApiKey, KeyState
-from services.gateway.domain.errors import ApiKeyMissing, ChangedMeanwhile
+from services.gateway.domain.errors import ChangedMeanwhile
+from services.gateway.domain.key_errors import ApiKeyMissing
 from services.gateway.domain.key_requests import KeyFilter
 from services.gateway.domain.pages import Page, read_cursor, write_cursor
 from services.gateway.domain.rate_limit import Limit
@@ -62,7 +63,7 @@ class SqlKeys:
 
     def _add(self, key: ApiKey) -> None:
         with write(self._engine) as connection:
-            connection.execute(insert(api_keys).values(_row(key)))
+            connection.execute(insert(api_keys).values(key_row(key)))
 
     def _page(self, wanted: KeyFilter, now_ms: int, limit: int, after: str | None) -> Page[ApiKey]:
         query = _only(wanted, now_ms).order_by(api_keys.c.key_id).limit(limit + 1)
@@ -133,7 +134,8 @@ def _only(wanted: KeyFilter, now_ms: int) -> Select[Any]:
     return query
 
 
-def _row(key: ApiKey) -> dict[str, Any]:
+def key_row(key: ApiKey) -> dict[str, Any]:
+    """The row of a key."""
     return _changeable(key) | {
         "key_id": key.key_id,
         "owner": key.owner,

@@ -31,6 +31,7 @@ class SqlRecovery:
                 "password_hash": password_hash,
                 "password_changed_at_ms": to_ms(event.at),
                 "short_password": False,
+                "given_password": True,
                 "active": True,
                 "generation": users.c.generation + 1,
             }

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from anyio import to_thread
-from sqlalchemy import Connection, Engine, Row, Select, and_, delete, insert, or_, select, update
+from sqlalchemy import Connection, Engine, Row, Select, and_, insert, or_, select, update
 
 from services.gateway.adapters.moments import from_ms, optional_from_ms, to_ms
 from services.gateway.adapters.tables import refresh_families, refresh_tokens, users
@@ -12,6 +12,7 @@ from services.gateway.domain.errors import InvalidQuery, RefreshRejected, Sessio
 from services.gateway.domain.pages import Page, read_cursor, write_cursor
 from services.gateway.domain.refresh import Family, RefreshToken, Verdict, judge
 from shared.database import read, write
+from shared.retention import delete_rows
 
 # Both databases hold 64-bit integers: a longer number would be an error of the driver.
 _MAX_DIGITS = 18
@@ -48,9 +49,9 @@ class SqlRefresh:
     async def revoke_all(self, username: str, now: datetime) -> tuple[str, ...]:
         return await to_thread.run_sync(self._revoke_all, username, now)
 
-    async def remove_ended(self, before: datetime) -> None:
-        """Remove families whose absolute end lies before a moment, with their tokens."""
-        await to_thread.run_sync(self._remove_ended, before)
+    def remove_ended(self, before: datetime) -> int:
+        """Remove families whose absolute end lies before a moment, with their tokens, and say how many."""
+        return delete_rows(self._engine, refresh_families, refresh_families.c.ends_at_ms < to_ms(before))
 
     def _open(self, family: Family, token: RefreshToken, generation: int) -> None:
         unchanged = select(users.c.username).where(
@@ -136,10 +137,6 @@ class SqlRefresh:
             for family_id in found:
                 _end(connection, family_id, now)
         return tuple(found)
-
-    def _remove_ended(self, before: datetime) -> None:
-        with write(self._engine) as connection:
-            connection.execute(delete(refresh_families).where(refresh_families.c.ends_at_ms < to_ms(before)))
 
 
 def _alive(username: str, now: datetime) -> Select[Any]:

@@ -1,13 +1,11 @@
 """Users in the database."""
 
-from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from anyio import to_thread
-from sqlalchemy import Connection, Engine, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Engine, Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from services.gateway.adapters.moments import from_ms, optional_from_ms, to_ms
@@ -18,6 +16,10 @@ from services.gateway.domain.pages import Page, read_cursor, write_cursor
 from services.gateway.domain.users import User, is_username
 from shared.database import read, take_turns, write
 from shared.principal import Role
+
+# Whoever changes who administers takes turns: two administrators who remove each other at the same moment cannot both
+# succeed, and neither waits for a row that the other holds.
+_ADMINISTRATORS = ("administrators",)
 
 
 class SqlUsers:
@@ -38,8 +40,11 @@ class SqlUsers:
     async def change(self, username: str, change: UserChange, now: datetime) -> User:
         return await to_thread.run_sync(self._change, username, change, now)
 
-    async def set_password(self, username: str, password_hash: str, now: datetime, *, short: bool = False) -> User:
-        return await to_thread.run_sync(partial(self._set_password, username, password_hash, now, short=short))
+    async def set_password(
+        self, username: str, password_hash: str, now: datetime, *, short: bool = False, given: bool = False
+    ) -> User:
+        changed = {"password_hash": password_hash, "short_password": short, "given_password": given}
+        return await to_thread.run_sync(self._set_password, username, changed, now)
 
     async def note_login(self, username: str, now: datetime) -> None:
         await to_thread.run_sync(self._note_login, username, now)
@@ -50,16 +55,6 @@ class SqlUsers:
     async def delete(self, username: str, now: datetime) -> User:
         return await to_thread.run_sync(self._delete, username, now)
 
-    async def add_first(self, user: User, keep: Callable[[], None]) -> bool:
-        """Add a user if there never was one; of several who try at once, one succeeds.
-
-        Parameters
-        ----------
-        keep
-            Called when nothing but the insertion is left to do.
-        """
-        return await to_thread.run_sync(self._add_first, user, keep)
-
     def _get(self, username: str) -> User:
         with read(self._engine) as connection:
             return find_user(connection, username)
@@ -67,7 +62,7 @@ class SqlUsers:
     def _add(self, user: User) -> None:
         try:
             with write(self._engine) as connection:
-                connection.execute(insert(users).values(_row(user)))
+                connection.execute(insert(users).values(user_row(user)))
         except IntegrityError:
             raise UserExists(user.username) from None
 
@@ -82,6 +77,7 @@ class SqlUsers:
 
     def _change(self, username: str, change: UserChange, now: datetime) -> User:
         with write(self._engine) as connection:
+            take_turns(connection, _ADMINISTRATORS)
             user = find_user(connection, username, lock=True)
             changed = apply_change(user, change, other_admins=_other_admins(connection, username))
             _store(connection, changed)
@@ -89,18 +85,13 @@ class SqlUsers:
                 end_sessions(connection, username, now)
         return changed
 
-    def _set_password(self, username: str, password_hash: str, now: datetime, *, short: bool) -> User:
+    def _set_password(self, username: str, changed: dict[str, Any], now: datetime) -> User:
         with write(self._engine) as connection:
             find_user(connection, username, lock=True)
             connection.execute(
                 update(users)
                 .where(users.c.username == username)
-                .values(
-                    password_hash=password_hash,
-                    password_changed_at_ms=to_ms(now),
-                    short_password=short,
-                    generation=users.c.generation + 1,
-                )
+                .values(changed | {"password_changed_at_ms": to_ms(now), "generation": users.c.generation + 1})
             )
             end_sessions(connection, username, now)
             return find_user(connection, username)
@@ -117,6 +108,7 @@ class SqlUsers:
 
     def _delete(self, username: str, now: datetime) -> User:
         with write(self._engine) as connection:
+            take_turns(connection, _ADMINISTRATORS)
             user = find_user(connection, username, lock=True)
             check_not_last(user, other_admins=_other_admins(connection, username))
             deleted = apply_change(user, UserChange(active=False), other_admins=1)
@@ -124,19 +116,10 @@ class SqlUsers:
             connection.execute(
                 update(users).where(users.c.username == username).values(deleted_at_ms=to_ms(now), password_hash="")
             )
-            connection.execute(update(api_keys).where(api_keys.c.owner == username).values(active=False))
+            connection.execute(delete(api_keys).where(api_keys.c.owner == username))
             drop_factor(connection, username)
             end_sessions(connection, username, now)
         return deleted
-
-    def _add_first(self, user: User, keep: Callable[[], None]) -> bool:
-        with write(self._engine) as connection:
-            take_turns(connection, ["first user"])
-            if connection.execute(select(func.count()).select_from(users)).scalar_one():
-                return False
-            keep()
-            connection.execute(insert(users).values(_row(user)))
-        return True
 
 
 def find_user(connection: Connection, username: str, *, lock: bool = False) -> User:
@@ -158,14 +141,13 @@ def find_user(connection: Connection, username: str, *, lock: bool = False) -> U
 
 
 def _other_admins(connection: Connection, username: str) -> int:
-    # Locked, so that two administrators who remove each other at the same moment cannot both succeed.
-    query = select(users.c.username).where(
+    query = select(users.c.assets).where(
         users.c.role == Role.ADMIN.value,
         users.c.active.is_(True),
         users.c.deleted_at_ms.is_(None),
         users.c.username != username,
     )
-    return len(connection.execute(query.order_by(users.c.username).with_for_update()).all())
+    return sum(not assets for assets in connection.execute(query).scalars())
 
 
 def _store(connection: Connection, user: User) -> None:
@@ -190,7 +172,8 @@ def drop_factor(connection: Connection, username: str) -> None:
     connection.execute(delete(recovery_codes).where(recovery_codes.c.username == username))
 
 
-def _row(user: User) -> dict[str, Any]:
+def user_row(user: User) -> dict[str, Any]:
+    """The row of a user who is just made."""
     row = asdict(user) | {"role": user.role.value, "assets": list(user.assets)}
     row["created_at_ms"] = to_ms(row.pop("created_at"))
     row["password_changed_at_ms"] = to_ms(row.pop("password_changed_at"))
@@ -211,5 +194,6 @@ def _user(row: Row[Any]) -> User:
         password_changed_at=from_ms(row.password_changed_at_ms),
         second_factor=row.second_factor,
         short_password=row.short_password,
+        given_password=row.given_password,
         last_login_at=optional_from_ms(row.last_login_at_ms),
     )

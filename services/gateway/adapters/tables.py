@@ -43,6 +43,8 @@ users = Table(
     # Shorter than a password may be that stands alone.
     Column("short_password", Boolean(create_constraint=False), nullable=False, server_default=false()),
     Column("last_login_at_ms", BigInteger),
+    # Somebody else chose the password, or it was made up.
+    Column("given_password", Boolean(create_constraint=False), nullable=False, server_default=false()),
 )
 
 second_factors = Table(

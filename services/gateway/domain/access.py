@@ -28,6 +28,8 @@ class Entry(StrEnum):
 
 
 Needs = Permission | Entry
+PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
+"""Asked all the time by whoever keeps the process running, from one address: never limited."""
 # What starts work of minutes: trainings, plans, uploads of models and data.
 _HEAVY = frozenset({Permission.PUBLISH, Permission.TRAIN, Permission.PLAN})
 # What a caller with a verification in hand may go on doing while Redis is away: watching and predicting, not

@@ -9,7 +9,7 @@ from typing import Protocol
 from services.gateway.domain.audit import RESERVED_NAMES, Action, Event, Source
 from services.gateway.domain.credentials import user_stamp
 from services.gateway.domain.delegation import check_holds, check_reaches
-from services.gateway.domain.errors import LastAdmin, NotAllowed, UserExists, WrongCredentials
+from services.gateway.domain.errors import LastAdmin, NotAllowed, PasswordRefused, UserExists, WrongCredentials
 from services.gateway.domain.pages import Page
 from services.gateway.domain.passwords import PasswordPolicy, is_short, min_length
 from services.gateway.domain.proofs import HashMaker, LoginThrottle, Prover
@@ -58,10 +58,12 @@ class UserStore(Protocol):
         """Apply a change and raise the generation; `LastAdmin` rather than leave no administrator."""
         ...
 
-    async def set_password(self, username: str, password_hash: str, now: datetime, *, short: bool = False) -> User:
+    async def set_password(
+        self, username: str, password_hash: str, now: datetime, *, short: bool = False, given: bool = False
+    ) -> User:
         """Set the hash, raise the generation and end every session of the user.
 
-        `short`: it may only be used beside a second factor.
+        `short`: it may only be used beside a second factor; `given`: somebody else chose it.
         """
         ...
 
@@ -76,7 +78,7 @@ def apply_change(user: User, change: UserChange, *, other_admins: int) -> User:
     Parameters
     ----------
     other_admins
-        How many other active administrators there are.
+        How many other active administrators there are who are not limited to assets.
 
     Raises
     ------
@@ -108,7 +110,8 @@ def check_not_last(user: User, *, other_admins: int) -> None:
 
 
 def _administers(user: User) -> bool:
-    return user.active and user.role is Role.ADMIN
+    # Of all of it: one who is limited to a site can lift nobody's limits, the own ones included.
+    return user.active and user.role is Role.ADMIN and not user.assets
 
 
 class Accounts:
@@ -175,6 +178,7 @@ class Accounts:
             assets=asked.assets,
             created_at=now,
             password_changed_at=now,
+            given_password=True,
         )
         facts: dict[str, JSON] = {"role": user.role.value, "assets": user.assets}
         async with self._act(caller, Action.USER_CREATED, user.username, source, facts):
@@ -250,14 +254,20 @@ class Accounts:
         user = await self._users.get(username)
         if own:
             await self._prove(user, current, source)
-            await self._throttle.forgive(username, source.address)
+            if not user.second_factor:
+                # The password alone does not make good for codes that were wrong.
+                await self._throttle.forgive(username, source.address)
+            if user.given_password and new == current:
+                raise PasswordRefused(("choose another than the one that was given to you",), "/new_password")
         else:
             check_holds(caller, ROLE_PERMISSIONS[user.role], user.assets)
         shortest = min_length(second_factor=user.second_factor)
         await self._policy.check(new, username, min_length=shortest, pointer="/new_password")
         password_hash = await self._hasher.hash(new)
         async with self._act(caller, Action.PASSWORD_CHANGED, username, source):
-            changed = await self._users.set_password(username, password_hash, self._clock.now(), short=is_short(new))
+            changed = await self._users.set_password(
+                username, password_hash, self._clock.now(), short=is_short(new), given=not own
+            )
         await self._floors.raise_to(user_stamp(username, changed.generation))
 
     async def _prove(self, user: User, current: str | None, source: Source) -> None:

@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from services.gateway.domain.addresses import Network
-from services.gateway.domain.errors import (
+from services.gateway.domain.key_errors import (
     ApiKeyDeactivated,
     ApiKeyExpired,
     ApiKeyInvalid,

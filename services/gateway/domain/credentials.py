@@ -8,7 +8,6 @@ the key), and a change that must end it raises the floor of one of them. Floors 
 import hashlib
 from collections import OrderedDict
 from collections.abc import Iterable
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -18,21 +17,20 @@ from services.gateway.domain import api_keys
 from services.gateway.domain.addresses import Network
 from services.gateway.domain.api_keys import ApiKey
 from services.gateway.domain.claims import AccessClaims
-from services.gateway.domain.duties import Duty, by_key, duty_of, in_session
+from services.gateway.domain.duties import Duty, DutyRules, by_key, duty_of, in_session
 from services.gateway.domain.errors import (
-    ApiKeyInvalid,
-    ApiKeyMissing,
     CredentialsAmbiguous,
     CredentialsMissing,
     RefreshRejected,
     TokenRejected,
     UserMissing,
 )
+from services.gateway.domain.key_errors import ApiKeyInvalid, ApiKeyMissing
 from services.gateway.domain.rate_limit import Limit
 from services.gateway.domain.refresh import Family
 from services.gateway.domain.users import User
 from shared.clock import Clock
-from shared.principal import Principal, Role
+from shared.principal import Principal
 
 LONGEST_MEMORY_S = 600.0
 _MAX_CREDENTIAL_BYTES = 8192
@@ -193,8 +191,8 @@ class Authenticator:
 
     Parameters
     ----------
-    second_factor_roles
-        Roles whose users need a second factor.
+    duties
+        What users have to do before anything else.
     external
         Verifies tokens of identity providers; `None` where there are none.
     memory_s
@@ -211,7 +209,7 @@ class Authenticator:
         families: FamilyReader,
         keys: KeyReader,
         clock: Clock,
-        second_factor_roles: AbstractSet[Role] = frozenset(),
+        duties: DutyRules = DutyRules(),  # noqa: B008  frozen
         external: ExternalVerifier | None = None,
         memory_s: float = LONGEST_MEMORY_S,
         memory_size: int = 10_000,
@@ -221,7 +219,7 @@ class Authenticator:
         self._families = families
         self._keys = keys
         self._clock = clock
-        self._second_factor_roles = second_factor_roles
+        self._duties = duties
         self._external = external
         self._memory_life = timedelta(seconds=min(memory_s, LONGEST_MEMORY_S))
         self._memory_size = memory_size
@@ -284,7 +282,7 @@ class Authenticator:
         if family.revoked_at is not None:
             raise TokenRejected
         stamps = (user_stamp(user.username, user.generation), session_stamp(family.family_id))
-        duty = duty_of(user, self._second_factor_roles)
+        duty = duty_of(user, self._duties)
         return Verified(
             in_session(user.principal(), duty),
             claims.expires_at,
@@ -303,7 +301,7 @@ class Authenticator:
         principal = api_keys.verify(text, key, owner, self._clock.now())
         stamps = (user_stamp(owner.username, owner.generation), key_stamp(key.key_id, key.generation))
         return Verified(
-            by_key(principal, duty_of(owner, self._second_factor_roles)),
+            by_key(principal, duty_of(owner, self._duties)),
             api_keys.ends_at(text, key),
             stamps,
             key_id=key.key_id,

@@ -15,13 +15,8 @@ from services.gateway.domain.credentials import (
     read_credential,
 )
 from services.gateway.domain.duties import check_duty
-from services.gateway.domain.errors import (
-    AddressNotAllowed,
-    ApiKeyInvalid,
-    RedisAway,
-    TokenRejected,
-    TooManyRequests,
-)
+from services.gateway.domain.errors import AddressNotAllowed, RedisAway, TokenRejected, TooManyRequests
+from services.gateway.domain.key_errors import ApiKeyInvalid
 from services.gateway.domain.rate_limit import Decision, Limit, stricter
 from services.gateway.domain.throttling import counted_address
 from shared.errors import AppError, Kind
@@ -185,13 +180,15 @@ class Doorman:
                 decision = self._gate.admit_at_once(charges[0], remembered.stamps)
                 if decision is not None:
                     return Entrance(remembered, Allowance(charges[0].limit, decision), address, without_redis=False)
+            era = self._gate.era
             try:
                 admission = await self._gate.admit(charges, remembered.stamps, at_this_moment=not route.without_redis)
             except RedisAway:
                 if not route.without_redis:
                     raise
                 return await self._admit_without_redis(credential, remembered, charges[0], address)
-            if not admission.stale:
+            # Where floors were missed meanwhile, what ended is known to the database alone.
+            if not admission.stale and era == self._gate.era:
                 return Entrance(remembered, _tightest(charges, admission.decisions), address, without_redis=False)
             self._authenticator.forget(fingerprint)
         return await self._admit_stranger(route, credential, address)

@@ -1,7 +1,7 @@
 """What a user has to do before anything else, and what is open to them until then."""
 
 from collections.abc import Set as AbstractSet
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from services.gateway.domain.access import Route
@@ -29,19 +29,29 @@ class Duty(StrEnum):
     CHANGE_PASSWORD = "change_password"  # noqa: S105  a name, not a secret
 
 
-def duty_of(user: User, second_factor_roles: AbstractSet[Role]) -> Duty | None:
-    """What a user has to do before anything else.
+@dataclass(frozen=True, slots=True)
+class DutyRules:
+    """What a plant asks of its users.
 
     Parameters
     ----------
     second_factor_roles
         Roles whose users need a second factor.
+    change_given_passwords
+        A password that was given to a user serves only to set another (OWASP ASVS 5, 6.4.1).
     """
-    if user.second_factor:
-        return None
-    if user.role in second_factor_roles:
+
+    second_factor_roles: AbstractSet[Role] = frozenset()
+    change_given_passwords: bool = False
+
+
+def duty_of(user: User, rules: DutyRules) -> Duty | None:
+    """What a user has to do before anything else."""
+    if not user.second_factor and user.role in rules.second_factor_roles:
         return Duty.ENROL_SECOND_FACTOR
-    return Duty.CHANGE_PASSWORD if user.short_password else None
+    given = user.given_password and rules.change_given_passwords
+    short = user.short_password and not user.second_factor
+    return Duty.CHANGE_PASSWORD if given or short else None
 
 
 def in_session(principal: Principal, duty: Duty | None) -> Principal:

@@ -1,6 +1,5 @@
 """What the gateway refuses, and why; the words are for the caller."""
 
-from collections.abc import Mapping
 from typing import ClassVar
 
 from shared.errors import AppError, Fault, Kind
@@ -36,46 +35,6 @@ class TokenRejected(AppError):
         super().__init__("this token is no longer valid: log in again")
 
 
-class ApiKeyInvalid(AppError):
-    """No such API key: mistyped, made up, or deleted."""
-
-    kind: ClassVar[Kind] = Kind.UNAUTHENTICATED
-    code: ClassVar[str] = "gateway.api_key_invalid"
-
-    def __init__(self) -> None:
-        super().__init__("this is not a valid API key")
-
-
-class ApiKeyDeactivated(AppError):
-    """The key, or its owner, was switched off."""
-
-    kind: ClassVar[Kind] = Kind.UNAUTHENTICATED
-    code: ClassVar[str] = "gateway.api_key_deactivated"
-
-    def __init__(self) -> None:
-        super().__init__("this API key is deactivated")
-
-
-class ApiKeyExpired(AppError):
-    """The key's time is over."""
-
-    kind: ClassVar[Kind] = Kind.UNAUTHENTICATED
-    code: ClassVar[str] = "gateway.api_key_expired"
-
-    def __init__(self) -> None:
-        super().__init__("this API key has expired")
-
-
-class ApiKeyMissing(AppError):
-    """There is no API key of this id that the caller may manage."""
-
-    kind: ClassVar[Kind] = Kind.MISSING
-    code: ClassVar[str] = "gateway.api_key_missing"
-
-    def __init__(self, key_id: str) -> None:
-        super().__init__("there is no such API key", id=key_id)
-
-
 class WrongCredentials(AppError):
     """User or password is wrong; which of them is nobody's business."""
 
@@ -104,6 +63,16 @@ class SessionMissing(AppError):
 
     def __init__(self, session_id: str) -> None:
         super().__init__("there is no such session", id=session_id)
+
+
+class FreshLoginRequired(AppError):
+    """The session is not the doing of somebody who proved who they are just now."""
+
+    kind: ClassVar[Kind] = Kind.FORBIDDEN
+    code: ClassVar[str] = "auth.fresh_login_required"
+
+    def __init__(self, within_s: int) -> None:
+        super().__init__("log in again, and end sessions in the new one", login_within_s=within_s)
 
 
 class NotEntitled(AppError):
@@ -246,59 +215,6 @@ class PasswordRefused(AppError):
         super().__init__("this password is not allowed", faults=[Fault(pointer, reason) for reason in reasons])
 
 
-class ScopesTooWide(AppError):
-    """An API key may do no more than its owner."""
-
-    kind: ClassVar[Kind] = Kind.INVALID
-    code: ClassVar[str] = "gateway.scopes_too_wide"
-
-    def __init__(self, excess: tuple[str, ...]) -> None:
-        faults = [Fault("/scopes", f"the owner's role does not include {scope!r}") for scope in excess]
-        super().__init__("an API key may do no more than its owner", faults=faults)
-
-
-class AssetsOutOfReach(AppError):
-    """None of the subtrees asked for is the owner's, or the caller's."""
-
-    kind: ClassVar[Kind] = Kind.INVALID
-    code: ClassVar[str] = "gateway.assets_out_of_reach"
-
-    def __init__(self) -> None:
-        detail = "these assets are out of reach of the key's owner, or of the caller"
-        super().__init__("this key could reach nothing", faults=[Fault("/assets", detail)])
-
-
-class LimitTooHigh(AppError):
-    """An own allowance larger than the one all callers have, asked for by somebody who does not manage keys."""
-
-    kind: ClassVar[Kind] = Kind.INVALID
-    code: ClassVar[str] = "gateway.limit_too_high"
-
-    def __init__(self, most: Mapping[str, int]) -> None:
-        faults = [Fault(f"/limit/{name}", f"at most {value}") for name, value in most.items()]
-        super().__init__("only those who manage keys give one more than every caller has", faults=faults)
-
-
-class ExternalCaller(AppError):
-    """The caller is vouched for by an identity provider and has no account here that could own this."""
-
-    kind: ClassVar[Kind] = Kind.FORBIDDEN
-    code: ClassVar[str] = "gateway.external_caller"
-
-    def __init__(self) -> None:
-        super().__init__("an identity provider vouches for you: API keys belong to accounts of this system")
-
-
-class InvalidExpiry(AppError):
-    """The expiry lies in the past, or further away than keys may live."""
-
-    kind: ClassVar[Kind] = Kind.INVALID
-    code: ClassVar[str] = "gateway.invalid_expiry"
-
-    def __init__(self, detail: str) -> None:
-        super().__init__("this expiry is not allowed", faults=[Fault("/expires_at", detail)])
-
-
 class InvalidQuery(AppError):
     """A query parameter cannot be read."""
 
@@ -346,7 +262,7 @@ class LastAdmin(AppError):
     code: ClassVar[str] = "gateway.last_admin"
 
     def __init__(self) -> None:
-        super().__init__("this is the last active administrator")
+        super().__init__("this is the last active administrator who is not limited to assets")
 
 
 class AuditTrailBroken(AppError):

@@ -26,13 +26,13 @@ class EnrolmentRequired(AppError):
 
 
 class PasswordChangeRequired(AppError):
-    """The password was only good enough beside a second factor, which is gone."""
+    """The password was given to the user, or only good enough beside a second factor, which is gone."""
 
     kind: ClassVar[Kind] = Kind.FORBIDDEN
     code: ClassVar[str] = "auth.password_change_required"
 
     def __init__(self) -> None:
-        super().__init__("without a second factor this password is too short: set another, or enrol a factor")
+        super().__init__("set another password first: this one was given to you, or is too short to stand alone")
 
 
 class OnlyOneself(AppError):

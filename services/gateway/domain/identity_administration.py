@@ -18,6 +18,10 @@ class IdentityStore(Protocol):
         """Identities by id."""
         ...
 
+    async def get(self, identity_id: str) -> ExternalIdentity:
+        """Raise `IdentityMissing` if there is none."""
+        ...
+
     async def set_active(self, identity_id: str, *, active: bool) -> ExternalIdentity:
         """Set it and raise the generation; raise `IdentityMissing` if there is none."""
         ...
@@ -49,18 +53,17 @@ class IdentityAdministration:
             If the other replicas could not be told.
         """
         await self._floors.require_reachable()
-        identity = await self._identities.set_active(identity_id, active=active)
-        await self._floors.raise_to(identity_stamp(identity))
-        resource = f"{identity.provider}:{identity.subject}"
-        await self._audit.record(
-            Event(
-                self._clock.now(),
-                caller.subject,
-                Action.IDENTITY_CHANGED.value,
-                resource,
-                success=True,
-                source=source,
-                facts={"active": active, "identity": identity_id},
-            )
+        known = await self._identities.get(identity_id)
+        event = Event(
+            self._clock.now(),
+            caller.subject,
+            Action.IDENTITY_CHANGED.value,
+            f"{known.provider}:{known.subject}",
+            success=True,
+            source=source,
+            facts={"active": active, "identity": identity_id},
         )
+        async with self._audit.together(event):
+            identity = await self._identities.set_active(identity_id, active=active)
+        await self._floors.raise_to(identity_stamp(identity))
         return identity

@@ -10,7 +10,8 @@ from services.gateway.domain.api_keys import ApiKey, MintedKey
 from services.gateway.domain.audit import Action, Event, Source
 from services.gateway.domain.credentials import UserReader, key_stamp
 from services.gateway.domain.delegation import check_holds, check_reaches
-from services.gateway.domain.errors import ApiKeyMissing, ExternalCaller, NotAllowed, ScopesTooWide
+from services.gateway.domain.errors import NotAllowed
+from services.gateway.domain.key_errors import ApiKeyMissing, ExternalCaller, ScopesTooWide
 from services.gateway.domain.key_requests import Keep, KeyChange, KeyFilter, KeyRequest
 from services.gateway.domain.pages import Page
 from services.gateway.domain.rate_limit import Limit

@@ -4,8 +4,9 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from services.gateway.domain.access import AccessTable, Entry, Route, Service
-from services.gateway.domain.errors import PathUnknown
+from services.gateway.domain.access import PROBES, AccessTable, Entry, Route, Service
+from services.gateway.domain.errors import AddressNotAllowed, NotAllowed, PathUnknown
+from services.gateway.domain.factor_errors import EnrolmentRequired, PasswordChangeRequired
 from services.gateway.domain.paths import split_path
 
 Document = dict[str, Any]
@@ -31,12 +32,13 @@ _SECURITY_SCHEMES: Document = {
 }
 _SECURITY: list[Document] = [{"password": []}, {"apiKey": []}]
 _METHODS = frozenset({"get", "put", "post", "delete", "patch"})
-_EVERYWHERE = {
+_LIMITED = {"429": "Too many requests: see `Retry-After`"}
+_EVERYWHERE = _LIMITED | {
     "401": "Not authenticated",
-    "403": "Not allowed",
-    "429": "Too many requests: see `Retry-After`",
     "503": "A part of the system is away: see `Retry-After`",
 }
+# Why a caller who has been recognised is turned away at the door.
+_TURNED_AWAY = (NotAllowed.code, AddressNotAllowed.code, EnrolmentRequired.code, PasswordChangeRequired.code)
 # What holds of every path, and would only be noise on each of them.
 _RULES = """Every path has one spelling: case counts, and with a slash at its end it is another path, which is a 404.
 
@@ -100,18 +102,26 @@ def _route(table: AccessTable, method: str, path: str) -> Route | None:
 def _secure(operation: Document, route: Route) -> None:
     if route.needs is Entry.OPEN:
         operation["security"] = []
+        if route.pattern not in PROBES:
+            _add(operation, _LIMITED)
         return
     operation["x-needs"] = route.needs.value
-    answers = _EVERYWHERE if route.service is Service.GATEWAY else _EVERYWHERE | _FROM_UPSTREAM
+    _add(operation, _EVERYWHERE if route.service is Service.GATEWAY else _EVERYWHERE | _FROM_UPSTREAM)
+    responses = operation["responses"]
+    own = responses.get("403", {}).get("x-codes", ())
+    codes = [*own, *(code for code in _TURNED_AWAY if code not in own)]
+    responses["403"] = _problem(f"Not allowed: {', '.join(f'`{code}`' for code in codes)}") | {"x-codes": codes}
+
+
+def _add(operation: Document, answers: Mapping[str, str]) -> None:
     responses = operation.setdefault("responses", {})
     for status, description in answers.items():
-        responses.setdefault(
-            status,
-            {
-                "description": description,
-                "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
-            },
-        )
+        responses.setdefault(status, _problem(description))
+
+
+def _problem(description: str) -> Document:
+    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {"description": description, "content": content}
 
 
 def _renamed(document: Document, taken: Mapping[str, Any], service: Service) -> Document:

@@ -1,6 +1,6 @@
 """Proving who one is: the password, and the second factor beside it, each slowed against guessing.
 
-A login asks for both; so does, within a session, whatever would let a thief of that session stay.
+A login asks for both; so does, within a session, what would let a thief of that session change how its owner logs in.
 """
 
 from typing import Protocol

@@ -115,7 +115,8 @@ def decide(full_at_us: int | None, now_us: int, limit: Limit) -> tuple[Decision,
     -------
     The decision, and what has to be kept: when the allowance is full again, on the clock of `now_us` [us].
     """
-    started_us = now_us if full_at_us is None else max(full_at_us, now_us)
+    # Never further off than a refill of all: what was kept may be of a limit that was changed since.
+    started_us = now_us if full_at_us is None else min(max(full_at_us, now_us), now_us + limit.window_us)
     after_us = started_us + limit.interval_us
     wait_us = after_us - limit.window_us - now_us
     if wait_us > 0:

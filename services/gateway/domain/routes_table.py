@@ -69,6 +69,7 @@ _TWIN: tuple[tuple[str, str, Needs], ...] = (
     ("POST", "/predict", Permission.PREDICT),
     ("POST", "/batch", Permission.PREDICT),
     ("POST", "/observations", Permission.PREDICT),
+    ("GET", "/timeseries", Permission.READ),
 )
 
 # Open Inference Protocol v2, which KServe and Triton clients speak.
@@ -101,6 +102,7 @@ _ANOMALY: tuple[tuple[str, str, Needs], ...] = (
     ("GET", "/detectors/{name}/report", Permission.READ),
     ("GET", "/scores/{job_id}", Permission.READ),
     ("GET", "/assets/{asset}/health", Permission.READ),
+    ("GET", "/timeseries", Permission.READ),
 )
 
 _PLANNER: tuple[tuple[str, str, Needs], ...] = (

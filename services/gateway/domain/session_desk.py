@@ -1,15 +1,21 @@
-"""Who is logged in where, and ending it (OWASP ASVS 5, 7.4.5 and 7.5.2)."""
+"""Who is logged in where, and ending it (OWASP ASVS 5, 7.4.5 and 7.5.2).
+
+Users end their sessions in one that they have just logged in to: a thief of an older one cannot keep its owner out.
+Administrators end those of others in any: they could as well disable the user.
+"""
 
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from services.gateway.domain.audit import Action, Event, Source
-from services.gateway.domain.credentials import UserReader, session_stamp
-from services.gateway.domain.errors import NotAllowed
+from services.gateway.domain.credentials import UserReader, Verified, session_stamp
+from services.gateway.domain.delegation import check_reaches
+from services.gateway.domain.errors import FreshLoginRequired, NotAllowed
 from services.gateway.domain.pages import Page
 from services.gateway.domain.refresh import Family
 from services.gateway.domain.sessions import AuditTrail, Floors
+from services.gateway.domain.users import User
 from shared.clock import Clock
 from shared.errors import JSON
 from shared.principal import Permission, Principal
@@ -17,6 +23,10 @@ from shared.principal import Permission, Principal
 
 class SessionStore(Protocol):
     """Keeps sessions; each method is one transaction."""
+
+    async def family(self, family_id: str) -> Family:
+        """A session; raise `RefreshRejected` if there is none."""
+        ...
 
     async def page(self, username: str, now: datetime, *, limit: int, cursor: str | None) -> Page[Family]:
         """Sessions of a user that have not ended, newest first."""
@@ -32,16 +42,30 @@ class SessionStore(Protocol):
 
 
 class SessionDesk:
-    """What users do with their own sessions, and administrators with everybody's."""
+    """What users do with their own sessions, and administrators with everybody's.
+
+    Parameters
+    ----------
+    fresh
+        Users end their own sessions in one whose login is no older.
+    """
 
     def __init__(
-        self, *, sessions: SessionStore, users: UserReader, floors: Floors, audit: AuditTrail, clock: Clock
+        self,
+        *,
+        sessions: SessionStore,
+        users: UserReader,
+        floors: Floors,
+        audit: AuditTrail,
+        clock: Clock,
+        fresh: timedelta,
     ) -> None:
         self._sessions = sessions
         self._users = users
         self._floors = floors
         self._audit = audit
         self._clock = clock
+        self._fresh = fresh
 
     async def page(self, caller: Principal, username: str, *, limit: int, cursor: str | None) -> Page[Family]:
         """List the sessions of a user that have not ended, newest first.
@@ -56,42 +80,55 @@ class SessionDesk:
         await self._check(caller, username)
         return await self._sessions.page(username, self._clock.now(), limit=limit, cursor=cursor)
 
-    async def end(self, caller: Principal, username: str, session_id: str, source: Source) -> None:
+    async def end(self, caller: Verified, username: str, session_id: str, source: Source) -> None:
         """End one session: its tokens stop working on every replica.
 
         Raises
         ------
         NotAllowed, UserMissing
             As for `page`.
+        FreshLoginRequired
+            If it is one's own, and the login of the caller's session is too long ago.
+        BeyondOwnRights
+            If it is of somebody who is not limited to assets that the caller reaches.
         SessionMissing
             If the user never had such a session.
         """
-        await self._check(caller, username)
+        await self._check_end(caller, username)
         await self._floors.require_reachable()
-        async with self._act(caller, Action.SESSION_ENDED, username, source, {"session": session_id}):
+        async with self._act(caller.principal, Action.SESSION_ENDED, username, source, {"session": session_id}):
             await self._sessions.revoke_one(username, session_id, self._clock.now())
         await self._floors.raise_to(session_stamp(session_id, 1))
 
-    async def end_all(self, caller: Principal, username: str, source: Source) -> None:
+    async def end_all(self, caller: Verified, username: str, source: Source) -> None:
         """End all sessions of a user, the caller's own among them; API keys go on.
 
         Raises
         ------
-        NotAllowed, UserMissing
-            As for `page`.
+        NotAllowed, UserMissing, FreshLoginRequired, BeyondOwnRights
+            As for `end`.
         """
-        await self._check(caller, username)
+        await self._check_end(caller, username)
         await self._floors.require_reachable()
-        async with self._act(caller, Action.SESSIONS_ENDED, username, source, {}):
+        async with self._act(caller.principal, Action.SESSIONS_ENDED, username, source, {}):
             ended = await self._sessions.revoke_all(username, self._clock.now())
         await self._floors.raise_to(*(session_stamp(session_id, 1) for session_id in ended))
 
-    async def _check(self, caller: Principal, username: str) -> None:
+    async def _check(self, caller: Principal, username: str) -> User:
         # A key is for a machine's own work: its owner's sessions are none of that, unless it administers users.
         own = caller.subject == username and caller.method == "password"
         if not own and not caller.may(Permission.MANAGE_USERS):
             raise NotAllowed(Permission.MANAGE_USERS.value)
-        await self._users.get(username)
+        return await self._users.get(username)
+
+    async def _check_end(self, caller: Verified, username: str) -> None:
+        user = await self._check(caller.principal, username)
+        if user.username != caller.principal.subject:
+            check_reaches(caller.principal, user.assets)
+        elif caller.session_id is not None:
+            login = (await self._sessions.family(caller.session_id)).created_at
+            if self._clock.now() - login > self._fresh:
+                raise FreshLoginRequired(int(self._fresh.total_seconds()))
 
     def _act(
         self, caller: Principal, action: Action, username: str, source: Source, facts: dict[str, JSON]

@@ -29,6 +29,8 @@ class User:
         Whether a login also needs a code.
     short_password
         The password is shorter than one may be that stands alone.
+    given_password
+        Somebody else chose the password, or it was made up.
     """
 
     username: str
@@ -41,6 +43,7 @@ class User:
     password_changed_at: datetime
     second_factor: bool = False
     short_password: bool = False
+    given_password: bool = False
     last_login_at: datetime | None = None
 
     def principal(self) -> Principal:

@@ -12,9 +12,9 @@ from typing import Protocol
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.gateway.domain.access import AccessTable, Entry, Route, Service, methods_of
+from services.gateway.domain.access import PROBES, AccessTable, Entry, Route, Service, methods_of
 from services.gateway.domain.addresses import Network, client_address
-from services.gateway.domain.audit import Event, Source
+from services.gateway.domain.audit import ANONYMOUS, Event, Source
 from services.gateway.domain.doorman import Allowance, Doorman, Entrance, check_room
 from services.gateway.domain.errors import PathUnknown, UpstreamBroken
 from services.gateway.domain.headers import AmbiguousFraming, body_length
@@ -33,10 +33,7 @@ from shared.principal import Principal
 # Name of the route for logs and metrics, read by the outermost layer.
 _ROUTE_KEY = "futago.route"
 _ENTRANCE_KEY = "futago.entrance"
-_ANONYMOUS = "anonymous"
 _MOST_PATHS = 4096
-# Asked all the time by whoever keeps the process running, from one address, and answered without anything else.
-_PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 # Added to every answer that does not say otherwise: an answer of an API is data, never a page.
 _SAFE_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
@@ -174,7 +171,7 @@ class Door:
 
     async def _enter_open(self, route: Route, scope: Scope, receive: Receive, answer: "_Answer") -> None:
         try:
-            if route.pattern not in _PROBES:
+            if route.pattern not in PROBES:
                 allowance = await self._doorman.admit_anybody(scope[ADDRESS_KEY])
                 answer.add(allowance)
                 self._observers.limited(allowance)
@@ -242,7 +239,7 @@ class Door:
         self._observers.audit(
             Event(
                 at=self._clock.now(),
-                user=_ANONYMOUS if caller is None else caller.principal.subject,
+                user=ANONYMOUS if caller is None else caller.principal.subject,
                 action=f"{route.method} {route.pattern}",
                 resource=scope["path"],
                 # Without a status the caller left before there was an answer.

@@ -8,20 +8,22 @@ from fastapi import APIRouter, Query, Response
 from services.gateway.domain.api_keys import LONGEST_LIFE, KeyState
 from services.gateway.domain.audit import Source
 from services.gateway.domain.errors import (
-    ApiKeyMissing,
-    AssetsOutOfReach,
     BeyondOwnRights,
     ChangedMeanwhile,
-    ExternalCaller,
-    InvalidExpiry,
     InvalidQuery,
-    LimitTooHigh,
     NotAllowed,
     RedisAway,
-    ScopesTooWide,
     UserMissing,
 )
 from services.gateway.domain.key_administration import KeyAdministration
+from services.gateway.domain.key_errors import (
+    ApiKeyMissing,
+    AssetsOutOfReach,
+    ExternalCaller,
+    InvalidExpiry,
+    LimitTooHigh,
+    ScopesTooWide,
+)
 from services.gateway.domain.key_requests import KeyFilter
 from services.gateway.domain.pages import DEFAULT_ITEMS, MAX_ITEMS
 from services.gateway.routes.callers import source

@@ -6,13 +6,7 @@ from fastapi import APIRouter, Form, Response
 
 from services.gateway.domain.audit import Source
 from services.gateway.domain.credentials import Verified
-from services.gateway.domain.errors import (
-    HasherBusy,
-    RedisAway,
-    RefreshRejected,
-    TooManyAttempts,
-    WrongCredentials,
-)
+from services.gateway.domain.errors import HasherBusy, RedisAway, RefreshRejected, TooManyAttempts, WrongCredentials
 from services.gateway.domain.factor_errors import SecondFactorRequired, SecondFactorUnreadable
 from services.gateway.domain.sessions import Sessions
 from services.gateway.routes.callers import source, verified

@@ -6,7 +6,15 @@ from fastapi import APIRouter, Query
 
 from services.gateway.domain.audit import Source
 from services.gateway.domain.credentials import Verified
-from services.gateway.domain.errors import InvalidQuery, NotAllowed, RedisAway, SessionMissing, UserMissing
+from services.gateway.domain.errors import (
+    BeyondOwnRights,
+    FreshLoginRequired,
+    InvalidQuery,
+    NotAllowed,
+    RedisAway,
+    SessionMissing,
+    UserMissing,
+)
 from services.gateway.domain.pages import DEFAULT_ITEMS, MAX_ITEMS
 from services.gateway.domain.session_desk import SessionDesk
 from services.gateway.routes.callers import source, verified
@@ -18,6 +26,8 @@ router = APIRouter(prefix="/api/v1/users/{username}/sessions", tags=["users"])
 
 Desk = Annotated[SessionDesk, use(SessionDesk)]
 Caller = Annotated[Verified, verified()]
+
+_ENDING = (NotAllowed, BeyondOwnRights, FreshLoginRequired, UserMissing, RedisAway)
 
 
 @router.get("", responses=responses(NotAllowed, UserMissing, InvalidQuery))
@@ -33,17 +43,21 @@ async def list_sessions(
     return SessionPage.of(page, caller.session_id)
 
 
-@router.delete("", status_code=204, responses=responses(NotAllowed, UserMissing, RedisAway))
+@router.delete("", status_code=204, responses=responses(*_ENDING))
 async def end_sessions(username: str, desk: Desk, caller: Caller, origin: Annotated[Source, source()]) -> None:
-    """End all of them, the one of this request too: no token of theirs works any more, on any replica."""
-    await desk.end_all(caller.principal, username, origin)
+    """End all of them, the one of this request too: no token of theirs works any more, on any replica.
+
+    One's own are ended in a session whose login is recent.
+    """
+    await desk.end_all(caller, username, origin)
 
 
-@router.delete(
-    "/{session_id}", status_code=204, responses=responses(NotAllowed, UserMissing, SessionMissing, RedisAway)
-)
+@router.delete("/{session_id}", status_code=204, responses=responses(*_ENDING, SessionMissing))
 async def end_session(
     username: str, session_id: str, desk: Desk, caller: Caller, origin: Annotated[Source, source()]
 ) -> None:
-    """End one: neither its access token nor its refresh token works any more, on any replica."""
-    await desk.end(caller.principal, username, session_id, origin)
+    """End one: neither its access token nor its refresh token works any more, on any replica.
+
+    One's own is ended in a session whose login is recent; the session of the request itself also by a logout.
+    """
+    await desk.end(caller, username, session_id, origin)

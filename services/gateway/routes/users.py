@@ -8,6 +8,7 @@ from services.gateway.domain.accounts import Accounts, UserChange, UserRequest
 from services.gateway.domain.audit import Source
 from services.gateway.domain.errors import (
     BeyondOwnRights,
+    HasherBusy,
     InvalidQuery,
     LastAdmin,
     PasswordRefused,
@@ -40,7 +41,7 @@ async def list_users(
     return UserPage.of(await accounts.page(limit=limit, cursor=cursor))
 
 
-@router.post("", status_code=201, responses=responses(UserExists, PasswordRefused, BeyondOwnRights))
+@router.post("", status_code=201, responses=responses(UserExists, PasswordRefused, BeyondOwnRights, HasherBusy))
 async def create_user(
     body: NewUser,
     response: Response,
@@ -88,7 +89,9 @@ async def delete_user(
 @router.post(
     "/{username}/password",
     status_code=204,
-    responses=responses(UserMissing, PasswordRefused, WrongCredentials, TooManyAttempts, RedisAway, BeyondOwnRights),
+    responses=responses(
+        UserMissing, PasswordRefused, WrongCredentials, TooManyAttempts, RedisAway, BeyondOwnRights, HasherBusy
+    ),
 )
 async def set_password(
     username: str,

@@ -23,24 +23,26 @@ class PlanMetrics(Collector):
         self._engine = engine
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
-        """Return no names: to know them the table need not be read."""
-        return ()
+        """Return what can be shown: to know that, the table need not be read."""
+        return _score(), _bound(), _gap()
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         found = self._newest()
         if found is None:
             return
         points = list(found["score"].values())
-        score = GaugeMetricFamily("futago_planner_plan_score", "Points of the newest plan", labels=("level",))
+        score = _score()
         score.add_metric(("last",), float(points[-1]))
         score.add_metric(("earlier",), float(sum(points[:-1])))
         yield score
         if found["bound"] is not None:
-            text = "Cost of the last level that no plan goes below"
-            yield GaugeMetricFamily("futago_planner_plan_bound", text, value=float(found["bound"]))
+            bound = _bound()
+            bound.add_metric((), float(found["bound"]))
+            yield bound
         if found["gap"] is not None:
-            text = "Part of the newest plan's cost that a better one could save at most"
-            yield GaugeMetricFamily("futago_planner_plan_gap", text, value=float(found["gap"]))
+            gap = _gap()
+            gap.add_metric((), float(found["gap"]))
+            yield gap
 
     def _newest(self) -> Mapping[str, Any] | None:
         query = select(plans.c.found).order_by(plans.c.created_at_ms.desc(), plans.c.id.desc()).limit(1)
@@ -50,3 +52,16 @@ class PlanMetrics(Collector):
         except DatabaseUnavailable:
             return None
         return found
+
+
+def _score() -> GaugeMetricFamily:
+    return GaugeMetricFamily("futago_planner_plan_score", "Points of the newest plan", labels=("level",))
+
+
+def _bound() -> GaugeMetricFamily:
+    return GaugeMetricFamily("futago_planner_plan_bound", "Cost of the last level that no plan goes below", labels=())
+
+
+def _gap() -> GaugeMetricFamily:
+    text = "Part of the newest plan's cost that a better one could save at most"
+    return GaugeMetricFamily("futago_planner_plan_gap", text, labels=())

@@ -37,7 +37,7 @@ class ExperimentTallies:
         self._running, self._sql = running, sql
         self._counted: dict[ArmKey, Counts] = {}
         self._flushing = asyncio.Lock()
-        self._predictions = Counter(
+        self.predictions = Counter(
             "futago_twin_variant_predictions",
             "Predictions by the variant of an experiment",
             ("model", "variant", "version"),
@@ -66,7 +66,7 @@ class ExperimentTallies:
             fail_safes=int(prediction.status is not Status.OK),
         )
         self._count(experiment, arm, counts)
-        self._predictions.labels(prediction.model, arm.name, arm.version).inc()
+        self.predictions.labels(prediction.model, arm.name, arm.version).inc()
 
     def refused(self, model: str, version: str, rows: int) -> None:
         """Count rows that a variant had no answer for."""

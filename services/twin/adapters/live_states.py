@@ -41,7 +41,7 @@ class LiveStates:
         metrics: CollectorRegistry,
     ) -> None:
         self._sql, self._outbox, self._clock = sql, outbox, clock
-        self._figures = QualityMetrics(metrics)
+        self.figures = QualityMetrics(metrics)
         self._failures = Counter("futago_twin_live_state_failures", "Readings that failed", registry=metrics)
         self._revisions: dict[VersionKey, int] = {}
         self._corrections: dict[VersionKey, LiveCorrection] = {}
@@ -120,11 +120,9 @@ class LiveStates:
         self._revisions[key] = state.revision
         if state.correction is not None:
             self._corrections[key] = state.correction
-        self._figures.show(*key, state)
+        self.figures.show(*key, state)
 
     def _count(self, comparisons: Sequence[Comparison], recorded: Recorded) -> None:
         for comparison, kept in zip(comparisons, recorded.kept, strict=True):
             for version, one in kept.items():
-                self._figures.count(
-                    comparison.model, version, new=int(not one.duplicate), duplicates=int(one.duplicate)
-                )
+                self.figures.count(comparison.model, version, new=int(not one.duplicate), duplicates=int(one.duplicate))

@@ -156,6 +156,13 @@ class ModelCatalogue:
             names.setdefault(self.built_in.name, self.built_in.version)
         return sorted(names.items())
 
+    def is_served(self, model: str, version: str) -> bool:
+        """Whether requests can reach this version; yes as long as the registry was never read."""
+        stored = self._models().get(model)
+        if stored is not None:
+            return version in stored.archive_digests
+        return self._snapshot is None or (self.built_in is not None and self.built_in.name == model)
+
     def is_published(self, model: str) -> bool:
         """Whether the registry has a model of this name, as this replica last read it."""
         return model in self._models()

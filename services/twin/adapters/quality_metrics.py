@@ -1,6 +1,7 @@
 """The live figures of each version as metrics."""
 
 from collections import OrderedDict
+from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
@@ -48,11 +49,19 @@ class QualityMetrics:
         self._observations.labels(model, version, "new").inc(new)
         self._observations.labels(model, version, "duplicate").inc(duplicates)
 
+    def keep(self, is_served: Callable[[str, str], bool]) -> None:
+        """Let go of the series of versions that are served no more."""
+        for key in [key for key in self._shown if not is_served(*key)]:
+            del self._shown[key]
+            self._remove(key)
+
     def _make_room(self, key: tuple[str, str]) -> None:
         self._shown[key] = None
         self._shown.move_to_end(key)
         if len(self._shown) > self._limit:
-            oldest, _ = self._shown.popitem(last=False)
-            for gauge in (self._residual, self._coverage, self._bias, self._rmse, self._out_of_band):
-                gauge.remove_by_labels(dict(zip(_LABELS, oldest, strict=True)))
-            self._observations.remove_by_labels(dict(zip(_LABELS, oldest, strict=True)))
+            self._remove(self._shown.popitem(last=False)[0])
+
+    def _remove(self, key: tuple[str, str]) -> None:
+        labels = dict(zip(_LABELS, key, strict=True))
+        for metric in (self._residual, self._coverage, self._bias, self._rmse, self._out_of_band, self._observations):
+            metric.remove_by_labels(labels)

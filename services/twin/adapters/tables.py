@@ -17,6 +17,8 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from shared.history import points_table
+
 HISTORY = "twin"
 SCRIPTS = Path(__file__).parent / "migrations"
 
@@ -150,3 +152,6 @@ live_states = Table(
     # All that replicas read each second: without it they would walk through every state.
     Index("twin_live_state_revisions", "model", "version", "revision"),
 )
+
+# Predictions about assets, one an interval, for dashboards.
+history = points_table(metadata, "twin_history")

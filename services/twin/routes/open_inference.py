@@ -32,8 +32,8 @@ from services.twin.schemas.open_inference import (
     UnpackedTooLarge,
     unpack,
 )
-from shared.errors import AppError, Kind
 from shared.build_info import VERSION
+from shared.errors import AppError, Kind
 from shared.http.dependencies import AssetOutOfReach, NotAllowed, check_asset, request_id, require, use
 from shared.http.problems import responses
 from shared.principal import Permission, Principal

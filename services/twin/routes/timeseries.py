@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from services.twin.schemas.base import ASSET_PATTERN
 from shared.history import History, HistoryOff
 from shared.http.dependencies import AssetOutOfReach, NotAllowed, check_asset, require, use
 from shared.http.problems import responses
@@ -23,10 +24,10 @@ class PredictionMetric(StrEnum):
 
 
 @router.get("/timeseries", responses=responses(NotAllowed, AssetOutOfReach, HistoryOff, SpanInvalid))
-async def timeseries(
+async def timeseries(  # noqa: PLR0917 (FastAPI hands them by name)
     metric: PredictionMetric,
     model: Annotated[str, Query(min_length=1, max_length=64)],
-    asset: Annotated[str, Query(min_length=1, max_length=255)],
+    asset: Annotated[str, Query(pattern=ASSET_PATTERN, max_length=255)],
     span: AskedSpan,
     history: Annotated[History, use(History)],
     caller: Annotated[Principal, require(Permission.READ)],

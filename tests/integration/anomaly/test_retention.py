@@ -30,7 +30,7 @@ from tests.integration.anomaly.test_streams import body
 from tests.integration.shared.test_retention import Silent
 
 WEEK, MONTH, YEAR = timedelta(days=7), timedelta(days=30), timedelta(days=400)
-KEPT = Kept(uploads=WEEK, scores=MONTH, live_counts=YEAR, cached_files=MONTH)
+KEPT = Kept(uploads=WEEK, scores=MONTH, live_counts=YEAR, cached_files=MONTH, history=MONTH)
 
 
 class Shop:

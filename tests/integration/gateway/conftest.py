@@ -2,8 +2,11 @@
 
 import asyncio
 import contextlib
+import functools
 import secrets
+import tempfile
 from collections.abc import AsyncIterator
+from ipaddress import ip_network
 from pathlib import Path
 
 import httpx
@@ -73,10 +76,21 @@ def settings(tmp_path: Path, sqlite_url: str, redis_url: str) -> GatewaySettings
     return make_settings(tmp_path, sqlite_url, redis_url)
 
 
+@functools.cache
+def _migrated() -> bytes:
+    """A database with the tables of a gateway: made once, as each test has one of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        database = Path(folder) / "migrated.db"
+        for migrate in (migrate_gateway, migrate_jobs):
+            migrate(f"sqlite:///{database}")
+        return database.read_bytes()
+
+
 def make_settings(tmp_path: Path, sqlite_url: str, redis_url: str) -> GatewaySettings:
     """Keys, tables and settings of a gateway with nothing behind it."""
-    migrate_gateway(sqlite_url)
-    migrate_jobs(sqlite_url)
+    database = Path(sqlite_url.removeprefix("sqlite:///"))
+    if not database.exists():
+        database.write_bytes(_migrated())
     access = write_key(tmp_path, "access")
     identity = write_key(tmp_path, "identity")
     # Port 9, discard: nothing answers there.
@@ -87,6 +101,7 @@ def make_settings(tmp_path: Path, sqlite_url: str, redis_url: str) -> GatewaySet
         identity_private_key_file=identity,
         access_key_file=access,
         second_factor_key_file=write_secret(tmp_path, "second-factor"),
+        metrics_networks=(ip_network("192.0.2.0/24"),),
         twin_url=nowhere,
         anomaly_url=nowhere,
         planner_url=nowhere,

@@ -78,6 +78,7 @@ class Suite:
         if got.status_code == 403 and EXPECTED[method, pattern] != OWN:
             refused = json.loads(await got.aread())["code"] in NOT_ALLOWED
         await got.aclose()
+        assert headers or not refused or got.status_code == 401, f"{method} {pattern}: nobody is asked who they are"
         reached = sum(len(service.reached) for service in self.services) > before
         assert not (refused and reached), f"{method} {pattern} was refused and yet reached its service"
         assert got.status_code < 500, f"{method} {pattern}: {got.status_code}"

@@ -154,6 +154,27 @@ async def test_a_server_that_comes_back_with_the_same_history_is_not_believed_bl
             await asyncio.sleep(0.02)
 
 
+async def test_what_could_not_be_announced_holds_here_at_once_and_elsewhere_as_soon_as_redis_answers(
+    own_valkey: Valkey,
+):
+    heard: list[Stamp] = []
+    redis = async_client(own_valkey.url, timeout_s=0.1)
+    floors = RedisFloors(redis, heard.append)
+    announcing = asyncio.create_task(floors.run())
+    own_valkey.stop()
+    with pytest.raises(RedisAway):
+        await floors.raise_to(*ANN)
+    assert heard == list(ANN)
+    await asyncio.to_thread(own_valkey.start)
+    await asyncio.sleep(PROMISED_S / 2)
+    with blocking_client(own_valkey.url) as onlooker:
+        # And once: what was announced is not owed any longer.
+        told = [fields[b"name"] for _, fields in onlooker.xrange(HISTORY)]
+    announcing.cancel()
+    await redis.aclose()
+    assert told == [b"user:ann"]
+
+
 async def test_the_history_is_bounded(redis_url: str):
     async with floors_at(redis_url) as floors:
         stamps = [Stamp(f"user:{number}", 1) for number in range(500)]

@@ -290,3 +290,18 @@ async def test_a_key_in_the_query_opens_nothing_and_is_written_nowhere(
     assert secret[16:] not in audit
     written = capfd.readouterr()
     assert secret[16:] not in written.out + written.err
+
+
+async def test_keys_go_with_their_owner(gateway: httpx.AsyncClient, token: str):
+    root = {"Authorization": f"Bearer {token}"}
+    body = {"username": "olga", "password": "a long walk by the river", "role": "engineer"}
+    assert (await gateway.post("/api/v1/users", json=body, headers=root)).status_code == 201
+    made = (await gateway.post("/api/v1/api-keys", json={"name": "k", "owner": "olga"}, headers=root)).json()
+    key = {"X-API-Key": made["api_key"]}
+    assert (await gateway.get("/api/v1/auth/me", headers=key)).status_code == 200
+    assert (await gateway.delete("/api/v1/users/olga", headers=root)).status_code == 204
+    assert (await gateway.get("/api/v1/auth/me", headers=key)).status_code == 401
+    listed = (await gateway.get("/api/v1/api-keys", params={"owner": "olga"}, headers=root)).json()
+    assert listed["items"] == []
+    gone = await gateway.delete(f"/api/v1/api-keys/{made['id']}", headers=root)
+    assert (gone.status_code, gone.json()["code"]) == (404, "gateway.api_key_missing")

@@ -142,8 +142,40 @@ async def test_two_limits_count_together_or_not_at_all(counter: RedisCounter):
 async def test_a_clock_that_was_set_back_locks_nobody_out_for_so_long(counter: RedisCounter, redis_url: str):
     # The clock of Redis cannot be set, but what it wrote down can: a day ahead.
     with blocking_client(redis_url) as redis:
-        redis.set("futago:limit:k", int((time.time() + 24 * HOUR_S) * 1e6))
-    assert (await count(counter, Limit("l", per_hour=36_000, burst=10))).retry_after_s < 0.3
+        redis.set("futago:limit:k", f"{(time.time() + 24 * HOUR_S) * 1e6:.0f} 100000")
+    assert (await count(counter, Limit("l", per_hour=36_000, burst=10))).retry_after_s < 0.5
+
+
+async def test_a_clock_that_was_set_back_by_a_day_costs_an_hour_at_most(counter: RedisCounter, redis_url: str):
+    limit = Limit("l", per_hour=3, burst=1_000)
+    with blocking_client(redis_url) as redis:
+        redis.rpush("futago:limit:k:hour", *[int((time.time() + 24 * HOUR_S) * 1e6)] * 2)
+        # What was used stays used.
+        assert [(await count(counter, limit)).allowed for _ in range(2)] == [True, False]
+        assert (await count(counter, limit)).retry_after_s <= HOUR_S + 1
+        assert 0 < redis.ttl("futago:limit:k:hour") <= HOUR_S + 1
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "left"),
+    [((100, 10), (10, 10), 3), ((36_000, 100), (10, 10), 3), ((10, 10), (36_000, 100), 93), ((10, 10), (10, 5), 0)],
+)
+async def test_what_was_used_of_a_limit_counts_on_the_one_it_is_changed_to(
+    counter: RedisCounter, before: tuple[int, int], after: tuple[int, int], left: int
+):
+    # Changing it to and fro would otherwise be worth an allowance each time.
+    for _ in range(6):
+        await count(counter, Limit("key", *before))
+    decision = await count(counter, Limit("key", *after))
+    assert (decision.allowed, decision.remaining) == (left > 0, pytest.approx(left, abs=1))
+
+
+async def test_a_limit_that_was_lowered_waits_until_no_more_than_it_were_let_in(counter: RedisCounter, redis_url: str):
+    with blocking_client(redis_url) as redis:
+        redis.rpush("futago:limit:k:hour", *[int((time.time() - minute * 60) * 1e6) for minute in (50, 40, 30, 20)])
+    decision = await count(counter, Limit("l", per_hour=2, burst=1_000))
+    assert not decision.allowed
+    assert decision.retry_after_s == pytest.approx(30 * 60, abs=10)
 
 
 async def test_a_caller_who_comes_often_is_lent_some_and_nobody_gets_more_than_the_limit(redis_url: str):

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 
 import httpx
 import pytest
+from sqlalchemy import update
 
+from services.gateway.adapters.tables import refresh_families
 from services.gateway.app import create_app
 from services.gateway.bootstrap import FirstAdmin
 from services.gateway.settings import GatewaySettings
+from shared.database import open_engine, write
 from tests.integration.gateway.conftest import running
 
 PASSWORD = "a long walk by the river"
@@ -171,3 +174,25 @@ async def test_a_token_never_outlives_its_session(settings: GatewaySettings, adm
     async with running(create_app(short)) as client:
         body = {"username": "admin", "password": admin.password}
         assert 58 <= (await client.post("/api/v1/auth/login", json=body)).json()["expires_in"] <= 60
+
+
+async def test_ones_sessions_are_ended_soon_after_a_login_only(settings: GatewaySettings, admin: FirstAdmin):
+    body = {"username": "admin", "password": admin.password}
+    path = "/api/v1/users/admin/sessions"
+    async with running(create_app(settings)) as client:
+        old = (await client.post("/api/v1/auth/login", json=body)).json()
+        engine = open_engine(settings.database_url.get_secret_value())
+        with write(engine) as connection:
+            long_ago = {"created_at_ms": refresh_families.c.created_at_ms - 901_000}
+            connection.execute(update(refresh_families).values(long_ago))
+        engine.dispose()
+        again = await client.post("/api/v1/auth/refresh", json={"refresh_token": old["refresh_token"]})
+        stale = {"Authorization": f"Bearer {again.json()['access_token']}"}
+        refused = await client.delete(path, headers=stale)
+        assert (refused.status_code, refused.json()["code"]) == (403, "auth.fresh_login_required")
+        assert refused.json()["login_within_s"] == 900
+        fresh = (await client.post("/api/v1/auth/login", json=body)).json()
+        headers = {"Authorization": f"Bearer {fresh['access_token']}"}
+        assert (await client.delete(path, headers=headers)).status_code == 204
+        for ended in (stale, headers):
+            assert (await client.get("/api/v1/auth/me", headers=ended)).status_code == 401

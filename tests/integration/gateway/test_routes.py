@@ -1,4 +1,4 @@
-"""The gateway's own routes as a whole: who may call them, what they refuse, and how they are described."""
+"""The gateway's own routes as a whole: what they refuse, and how they are described."""
 
 import json
 import os
@@ -11,15 +11,14 @@ import httpx
 import pytest
 
 from services.gateway.bootstrap import FirstAdmin
-from services.gateway.domain.access import Entry, Service
+from services.gateway.domain.access import Service
 from services.gateway.domain.routes_table import suite_routes
 from services.gateway.settings import GatewaySettings
-from shared.principal import ROLE_PERMISSIONS, Permission, Role
+from shared.principal import Role
 
 ROOT = Path(__file__).parents[3]
 PASSWORD = "a long walk by the river"
 OWN = [route for route in suite_routes().routes if route.service is Service.GATEWAY]
-GUARDED = [route for route in OWN if route.needs is not Entry.OPEN]
 
 
 @pytest.fixture
@@ -33,27 +32,6 @@ async def callers(gateway: httpx.AsyncClient, token: str) -> dict[Role, dict[str
         pair = await gateway.post("/api/v1/auth/login", json={"username": body["username"], "password": PASSWORD})
         headers[role] = {"Authorization": f"Bearer {pair.json()['access_token']}"}
     return headers
-
-
-async def test_each_route_lets_in_exactly_whom_the_table_says(
-    gateway: httpx.AsyncClient, callers: dict[Role, dict[str, str]]
-):
-    wrong = []
-    for route in GUARDED:
-        path = route.pattern.replace("{", "no-such-").replace("}", "")
-        anonymous = await gateway.request(route.method, path)
-        if anonymous.status_code != 401:
-            wrong.append((route.pattern, "anonymous", anonymous.status_code))
-        for role, headers in callers.items():
-            if route.pattern.endswith("/logout"):
-                continue
-            may = not isinstance(route.needs, Permission) or route.needs in ROLE_PERMISSIONS[role]
-            answer = await gateway.request(route.method, path, headers=headers)
-            if (answer.json()["code"] == "gateway.not_allowed" if answer.status_code == 403 else False) is may:
-                wrong.append((route.pattern, role, answer.status_code))
-            if answer.status_code >= 500:
-                wrong.append((route.pattern, role, answer.status_code))
-    assert wrong == []
 
 
 async def test_the_table_and_the_routes_are_the_same(gateway: httpx.AsyncClient):
@@ -81,47 +59,46 @@ async def test_the_documentation_serves_its_own_files_only(gateway: httpx.AsyncC
         assert (await gateway.get(f"/docs/{asset}")).status_code == 404
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "body"),
-    [
-        ("POST", "/api/v1/users", {"username": "Ann", "password": PASSWORD, "role": "viewer"}),
-        ("POST", "/api/v1/users", {"username": "ann", "password": PASSWORD, "role": "god"}),
-        ("POST", "/api/v1/users", {"username": "ann", "password": "short", "role": "viewer"}),
-        ("POST", "/api/v1/users", {"username": "ann", "password": PASSWORD, "role": "viewer", "admin": True}),
-        ("POST", "/api/v1/users", {"username": "ann", "password": PASSWORD, "role": "viewer", "assets": ["a..b"]}),
-        ("POST", "/api/v1/users", {"username": "ann\0", "password": PASSWORD, "role": "viewer"}),
-        ("POST", "/api/v1/users", []),
-        ("POST", "/api/v1/api-keys", {"name": ""}),
-        ("POST", "/api/v1/api-keys", {"name": "x", "scopes": ["everything"]}),
-        ("POST", "/api/v1/api-keys", {"name": "x", "expires_at": "2026-04-01T00:00:00"}),
-        ("POST", "/api/v1/api-keys", {"name": "x", "expires_at": "2001-01-01T00:00:00Z"}),
-        ("POST", "/api/v1/api-keys", {"name": "x", "expires_at": "2999-01-01T00:00:00Z", "expires_in_days": 1}),
-        ("POST", "/api/v1/api-keys", {"name": "x", "expires_in_days": 10**9}),
-        ("POST", "/api/v1/api-keys", {"name": "x", "expires_at": "9999-12-31T23:59:59-23:00"}),
-        ("POST", "/api/v1/api-keys", {"name": "x", "expires_at": "0001-01-01T00:00:00+14:00"}),
-        ("POST", "/api/v1/api-keys", {"name": "a\u0007b"}),
-        ("GET", "/api/v1/users?limit=0", None),
-        ("GET", "/api/v1/users?limit=201", None),
-        ("GET", "/api/v1/users?cursor=%00", None),
-        ("GET", "/api/v1/audit?since=yesterday", None),
-        ("GET", "/api/v1/audit?since=2026-01-01T00:00:00", None),
-        ("GET", "/api/v1/audit?until=9999-12-31T23:59:59-23:00", None),
-        ("GET", "/api/v1/audit?cursor=abc", None),
-        ("GET", "/api/v1/audit?success=perhaps", None),
-        ("GET", "/api/v1/alerts?asset='%20or%201=1", None),
-        ("GET", "/api/v1/alerts?severity=dire", None),
-        ("GET", "/api/v1/alerts?cursor=abc", None),
-        ("GET", "/api/v1/jobs?cursor=MSAg", None),
-    ],
-)
-async def test_what_does_not_fit_the_contract_is_a_422_that_says_where(
-    gateway: httpx.AsyncClient, token: str, method: str, path: str, body: object
-):
-    headers = {"Authorization": f"Bearer {token}"}
-    answer = await gateway.request(method, path, json=body, headers=headers)
-    assert answer.status_code == 422, answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert PASSWORD not in answer.text
+UNFIT = [
+    ("POST", "/api/v1/users", {"username": "Ann", "password": PASSWORD, "role": "viewer"}),
+    ("POST", "/api/v1/users", {"username": "ann", "password": PASSWORD, "role": "god"}),
+    ("POST", "/api/v1/users", {"username": "ann", "password": "short", "role": "viewer"}),
+    ("POST", "/api/v1/users", {"username": "ann", "password": PASSWORD, "role": "viewer", "admin": True}),
+    ("POST", "/api/v1/users", {"username": "ann", "password": PASSWORD, "role": "viewer", "assets": ["a..b"]}),
+    ("POST", "/api/v1/users", {"username": "ann\0", "password": PASSWORD, "role": "viewer"}),
+    ("POST", "/api/v1/users", []),
+    ("POST", "/api/v1/api-keys", {"name": ""}),
+    ("POST", "/api/v1/api-keys", {"name": "x", "scopes": ["everything"]}),
+    ("POST", "/api/v1/api-keys", {"name": "x", "expires_at": "2026-04-01T00:00:00"}),
+    ("POST", "/api/v1/api-keys", {"name": "x", "expires_at": "2001-01-01T00:00:00Z"}),
+    ("POST", "/api/v1/api-keys", {"name": "x", "expires_at": "2999-01-01T00:00:00Z", "expires_in_days": 1}),
+    ("POST", "/api/v1/api-keys", {"name": "x", "expires_in_days": 10**9}),
+    ("POST", "/api/v1/api-keys", {"name": "x", "expires_at": "9999-12-31T23:59:59-23:00"}),
+    ("POST", "/api/v1/api-keys", {"name": "x", "expires_at": "0001-01-01T00:00:00+14:00"}),
+    ("POST", "/api/v1/api-keys", {"name": "a\u0007b"}),
+    ("GET", "/api/v1/users?limit=0", None),
+    ("GET", "/api/v1/users?limit=201", None),
+    ("GET", "/api/v1/users?cursor=%00", None),
+    ("GET", "/api/v1/audit?since=yesterday", None),
+    ("GET", "/api/v1/audit?since=2026-01-01T00:00:00", None),
+    ("GET", "/api/v1/audit?until=9999-12-31T23:59:59-23:00", None),
+    ("GET", "/api/v1/audit?cursor=abc", None),
+    ("GET", "/api/v1/audit?success=perhaps", None),
+    ("GET", "/api/v1/alerts?asset='%20or%201=1", None),
+    ("GET", "/api/v1/alerts?severity=dire", None),
+    ("GET", "/api/v1/alerts?cursor=abc", None),
+    ("GET", "/api/v1/jobs?cursor=MSAg", None),
+]
+
+
+async def test_what_does_not_fit_the_contract_is_a_422_that_says_where(gateway: httpx.AsyncClient, token: str):
+    wrong = []
+    for method, path, body in UNFIT:
+        answer = await gateway.request(method, path, json=body, headers={"Authorization": f"Bearer {token}"})
+        if (answer.status_code, answer.headers["content-type"]) != (422, "application/problem+json"):
+            wrong.append((method, path, body, answer.text))
+        assert PASSWORD not in answer.text
+    assert wrong == []
 
 
 @pytest.mark.parametrize("user", ["' OR '1'='1", "%00", "x" * 500, "<script>", "\u202e"])
@@ -135,24 +112,25 @@ async def test_a_zero_byte_in_a_search_is_refused(gateway: httpx.AsyncClient, to
     assert (answer.status_code, answer.json()["code"]) == (422, "request.address_unusable")
 
 
+BODIES_OF_NO_USE = [
+    (b"", "application/json"),
+    (b"{", "application/json"),
+    (b"[" * 50_000, "application/json"),
+    (b'{"username": "\\ud800", "password": "\\ud800", "refresh_token": "\\ud800"}', "application/json"),
+    (b'{"username": NaN, "password": 1}', "application/json"),
+    (b"username=a", "application/x-www-form-urlencoded"),
+    (b"username=%ff%00&password=", "application/x-www-form-urlencoded"),
+    (b"\xff\xfe", "text/plain"),
+    (b"--x\r\n\r\n", "multipart/form-data; boundary=x"),
+]
+
+
 @pytest.mark.parametrize("path", ["/api/v1/auth/login", "/api/v1/auth/token", "/api/v1/auth/refresh"])
-@pytest.mark.parametrize(
-    ("content", "kind"),
-    [
-        (b"", "application/json"),
-        (b"{", "application/json"),
-        (b"[" * 50_000, "application/json"),
-        (b'{"username": "\\ud800", "password": "\\ud800", "refresh_token": "\\ud800"}', "application/json"),
-        (b'{"username": NaN, "password": 1}', "application/json"),
-        (b"username=a", "application/x-www-form-urlencoded"),
-        (b"username=%ff%00&password=", "application/x-www-form-urlencoded"),
-        (b"\xff\xfe", "text/plain"),
-        (b"--x\r\n\r\n", "multipart/form-data; boundary=x"),
-    ],
-)
-async def test_no_login_body_is_an_error_of_ours(gateway: httpx.AsyncClient, path: str, content: bytes, kind: str):
-    answer = await gateway.post(path, content=content, headers={"Content-Type": kind})
-    assert answer.status_code in {401, 415, 422}, answer.text
+async def test_no_login_body_is_an_error_of_ours(gateway: httpx.AsyncClient, path: str):
+    answers = [
+        await gateway.post(path, content=body, headers={"Content-Type": kind}) for body, kind in BODIES_OF_NO_USE
+    ]
+    assert [answer.text for answer in answers if answer.status_code not in {401, 415, 422}] == []
 
 
 async def test_a_key_is_shown_once_and_listed_without_its_secret(gateway: httpx.AsyncClient, token: str):

@@ -21,6 +21,7 @@ from services.anomaly.domain.streaming import StreamsUnavailable, TooManyStreams
 from services.anomaly.domain.watch import Seen
 from services.anomaly.library import Detector
 from shared.database import DatabaseUnavailable
+from shared.series import SeriesBounds
 from tests.conftest import SteppingClock
 
 START = datetime(2026, 4, 1, tzinfo=UTC)
@@ -66,12 +67,14 @@ class NoAlerts:
 
 
 def recorder(counts: FakeCounts, drift: FakeDrift) -> LiveRecorder:
+    registry = CollectorRegistry()
     return LiveRecorder(
         counts,  # type: ignore[arg-type]
         drift,  # type: ignore[arg-type]
         NoAlerts(),
         clock=SteppingClock(),
-        metrics=CollectorRegistry(),
+        metrics=registry,
+        detectors=SeriesBounds(registry, 1_000).bound("detectors", ("detector",)),
         interval_s=1.0,
     )
 

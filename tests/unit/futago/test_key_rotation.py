@@ -90,6 +90,30 @@ def test_a_rotation_that_was_interrupted_goes_on_with_the_same_key(files: KeyPai
     assert rotate(files, settle=MINUTE, life=MINUTE, clock=clock, sleep=lambda _: None) == prepared
 
 
+def test_a_change_that_was_cut_short_leaves_no_old_key_that_counts_for_ever(
+    files: KeyPairFiles, clock: Clock, monkeypatch: pytest.MonkeyPatch
+):
+    old = standing(files, NOW).signing.key_id
+    new = prepare(files, clock)
+    whole = Path.replace
+
+    def cut(self: Path, target: Path) -> Path:
+        if target in {files.private, files.public}:
+            done.append(target)
+            if len(done) > 1:
+                raise KeyboardInterrupt
+        return whole(self, target)
+
+    done: list[Path] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", cut)
+        with pytest.raises(KeyboardInterrupt):
+            change(files, old_counts_for=MINUTE, clock=clock)
+    assert rotate(files, settle=timedelta(0), life=MINUTE, clock=clock, sleep=lambda _: None) == new
+    clock.moment += 2 * MINUTE
+    assert old not in ids(files, clock.moment)
+
+
 def test_nothing_is_changed_to_that_nobody_was_told_of(files: KeyPairFiles, clock: Clock):
     with pytest.raises(NothingPrepared):
         change(files, old_counts_for=MINUTE, clock=clock)

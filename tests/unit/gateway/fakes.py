@@ -12,7 +12,6 @@ from services.gateway.domain.claims import AccessClaims
 from services.gateway.domain.credentials import Stamp
 from services.gateway.domain.doorman import Admission, Charge
 from services.gateway.domain.errors import (
-    ApiKeyMissing,
     ChangedMeanwhile,
     RedisAway,
     RefreshRejected,
@@ -22,6 +21,7 @@ from services.gateway.domain.errors import (
     UserMissing,
     WrongCredentials,
 )
+from services.gateway.domain.key_errors import ApiKeyMissing
 from services.gateway.domain.key_requests import KeyFilter
 from services.gateway.domain.pages import Page
 from services.gateway.domain.rate_limit import Decision, Limit
@@ -77,11 +77,12 @@ class FakeUsers:
         self.rows[username] = apply_change(await self.get(username), change, other_admins=self._others(username))
         return self.rows[username]
 
-    async def set_password(self, username: str, password_hash: str, now: datetime, *, short: bool = False) -> User:
+    async def set_password(
+        self, username: str, password_hash: str, now: datetime, *, short: bool = False, given: bool = False
+    ) -> User:
         before = await self.get(username)
-        self.rows[username] = replace(
-            before, password_hash=password_hash, short_password=short, generation=before.generation + 1
-        )
+        changed = {"password_hash": password_hash, "short_password": short, "given_password": given}
+        self.rows[username] = replace(before, generation=before.generation + 1, **changed)
         return self.rows[username]
 
     async def note_login(self, username: str, now: datetime) -> None:
@@ -98,7 +99,8 @@ class FakeUsers:
         return replace(before, active=False, generation=before.generation + 1)
 
     def _others(self, username: str) -> int:
-        return sum(row.role is Role.ADMIN and row.active and row.username != username for row in self.rows.values())
+        others = (row for row in self.rows.values() if row.username != username)
+        return sum(row.role is Role.ADMIN and row.active and not row.assets for row in others)
 
 
 class FakeHasher:

@@ -33,7 +33,7 @@ from services.gateway.domain.credentials import (
     Verified,
     user_stamp,
 )
-from services.gateway.domain.errors import RefreshRejected, WrongCredentials
+from services.gateway.domain.errors import FreshLoginRequired, RefreshRejected, WrongCredentials
 from services.gateway.domain.key_administration import KeyAdministration
 from services.gateway.domain.key_requests import KeyChange, KeyRequest
 from services.gateway.domain.rate_limit import Limit
@@ -137,7 +137,12 @@ class SessionMachine(RuleBasedStateMachine):
             for tokens in self.access
         ]
         self.session_desk = SessionDesk(
-            sessions=families, users=stored_users, floors=self.floors, audit=audit, clock=self.clock
+            sessions=families,
+            users=stored_users,
+            floors=self.floors,
+            audit=audit,
+            clock=self.clock,
+            fresh=LIFETIMES.session,
         )
         self.key_desk = KeyAdministration(
             keys=stored_keys,
@@ -221,13 +226,21 @@ class SessionMachine(RuleBasedStateMachine):
     @rule(pair=pairs, as_root=st.booleans())
     def end_one_session(self, pair: ModelPair, *, as_root: bool):
         name = pair.session.username
-        caller = principal("root", Role.ADMIN) if as_root else principal(name)
-        self.run(self.session_desk.end(caller, name, self._session_id(pair), SOURCE))
+        session_id = self._session_id(pair)
+        by = principal("root", Role.ADMIN) if as_root else principal(name)
+        caller = Verified(by, self.clock.now(), (), session_id=None if as_root else session_id)
+        try:
+            self.run(self.session_desk.end(caller, name, session_id, SOURCE))
+        except FreshLoginRequired:
+            assert not as_root
+            assert self.now() > pair.session.ends_at
+            return
         pair.session.alive = False
 
     @rule(name=st.sampled_from(NAMES))
     def end_all_sessions(self, name: str):
-        self.run(self.session_desk.end_all(principal("root", Role.ADMIN), name, SOURCE))
+        caller = Verified(principal("root", Role.ADMIN), self.clock.now(), ())
+        self.run(self.session_desk.end_all(caller, name, SOURCE))
         self._end_sessions(name)
 
     @rule(name=st.sampled_from(NAMES), active=st.booleans())

@@ -1,5 +1,7 @@
 import json
 import logging
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,7 +9,7 @@ import pytest
 import structlog
 
 from shared.http.request_log import RequestLog
-from shared.log import configure_logging, get_logger
+from shared.log import configure_logging, get_logger, log_crashes
 
 
 @pytest.fixture(autouse=True)
@@ -111,3 +113,27 @@ def test_an_error_text_with_line_ends_stays_within_its_line(tmp_path: Path):
     get_logger("test").error("failed", exc_info=ValueError(FORGED))
     (line,) = written(tmp_path)
     assert json.loads(line)["event"] == "failed"
+
+
+def test_what_ends_a_process_or_a_thread_is_one_line_too(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    configure_logging(service="twin", level="info", folder=None)
+    log_crashes()
+
+    def fails() -> None:
+        raise RuntimeError("no connection")
+
+    thread = threading.Thread(target=fails, name="reader")
+    thread.start()
+    thread.join()
+    try:
+        fails()
+    except RuntimeError as error:
+        sys.excepthook(type(error), error, error.__traceback__)
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["event"] for line in lines] == ["thread_crashed", "process_crashed"]
+    assert all("RuntimeError: no connection" in line["exception"] for line in lines)
+    assert lines[0]["thread"] == "reader"

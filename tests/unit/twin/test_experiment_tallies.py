@@ -19,6 +19,7 @@ from services.twin.domain.fail_safe import Cause, FailSafePolicy
 from services.twin.domain.prediction import Prediction, Status
 from services.twin.domain.serving import Answer, Requester
 from shared.database import DatabaseUnavailable
+from shared.series import SeriesBounds
 
 NOW = datetime(2026, 4, 1, tzinfo=UTC)
 KATO = Requester("kato", "acme.r101")
@@ -99,7 +100,7 @@ async def test_refusals_and_failures_are_counted_apart_and_reach_the_metrics(
     tallies: ExperimentTallies, ledger: Ledger
 ):
     registry = CollectorRegistry()
-    meter = ArmMeter(PredictionMetrics(registry), tallies)
+    meter = ArmMeter(PredictionMetrics(registry, SeriesBounds(registry, 1_000)), tallies)
     meter.refused("yield", "1")
     meter.predicted("yield", "1", rows=3, refused=2, duration_s=0.001)
     meter.failed_safe("yield", "2", policy=FailSafePolicy.HOLD, cause=Cause.DEADLINE)

@@ -260,6 +260,13 @@ def test_what_is_too_long_is_refused_before_it_is_held(
     assert recorder.asked() == []
 
 
+def test_what_is_too_long_goes_no_further_behind_another_request_either(gateway: GatewayProcess, recorder: Recorder):
+    one = MODELS + gateway.key_line
+    answer = gateway.say(one + b"\r\n" + one + b"A: " + b"a" * 40_000 + b"\r\n\r\n")
+    assert statuses(answer) == [b"200"]
+    assert len(recorder.asked()) == 1
+
+
 @pytest.mark.parametrize(
     "path",
     [

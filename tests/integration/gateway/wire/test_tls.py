@@ -1,5 +1,6 @@
 """TLS of the gateway's own process, with the certificate that `futago up --tls` makes."""
 
+import json
 import socket
 import ssl
 import time
@@ -106,18 +107,18 @@ def test_who_never_finishes_the_handshake_is_closed(tls_gateway: GatewayProcess)
 def test_browsers_are_told_to_insist_on_tls_with_refusals_too(tls_gateway: GatewayProcess, files: TlsFiles):
     with httpx.Client(base_url=tls_gateway.url, verify=trusting(files.authority), trust_env=False) as client:
         for answer in (client.get("/healthz"), client.get("/api/v1/twin/models"), client.get("/nowhere")):
-            assert answer.headers["strict-transport-security"] == "max-age=31536000"
+            assert answer.headers["strict-transport-security"] == "max-age=31536000; includeSubDomains"
 
 
 @pytest.mark.parametrize(
     ("request_head", "location"),
     [
         (b"GET /docs?a=b HTTP/1.1\r\nHost: localhost:80\r\n", "https://localhost:{port}/docs?a=b"),
-        (b"POST /api/v1/auth/login HTTP/1.1\r\nHost: plant.example\r\n", "https://plant.example:{port}/api/v1/auth/login"),
+        (b"HEAD /docs/swagger-ui.css HTTP/1.1\r\nHost: plant.example\r\n", "https://plant.example:{port}/docs/swagger-ui.css"),
         (b"GET / HTTP/1.1\r\nHost: [::1]:8000\r\n", "https://[::1]:{port}/"),
         (b"GET / HTTP/1.1\r\nHost: a@evil\r\n", None),
         (b"GET / HTTP/1.1\r\nHost: evil/x\r\n", None),
-        (b"GET /%0d%0aSet-Cookie:a HTTP/1.1\r\nHost: a\r\n", "https://a:{port}/%0d%0aSet-Cookie:a"),
+        (b"GET /docs/%0d%0aSet-Cookie:a HTTP/1.1\r\nHost: a\r\n", "https://a:{port}/docs/%0d%0aSet-Cookie:a"),
     ],
 )  # fmt: skip
 def test_plain_http_on_its_own_port_is_sent_to_tls(
@@ -133,6 +134,22 @@ def test_plain_http_on_its_own_port_is_sent_to_tls(
         assert f"location: {location.format(port=tls_gateway.port)}\r\n".lower() in head
     assert "strict-transport-security" not in head
     assert "\r\nset-cookie" not in head
+
+
+@pytest.mark.parametrize(
+    "request_line", [b"POST /api/v1/auth/login", b"GET /api/v1/twin/models", b"GET /docsx", b"POST /docs", b"GET /v2"]
+)
+def test_a_program_that_speaks_plain_http_is_refused_and_not_sent_on(tls_gateway: GatewayProcess, request_line: bytes):
+    head = request_line + b" HTTP/1.1\r\nHost: plant.example\r\nX-Request-ID: mine\r\n\r\n"
+    with socket.create_connection((ADDRESS, REDIRECT_PORT), timeout=5) as connection:
+        connection.sendall(head)
+        answer = read_to_the_end(connection)
+    says, _, body = answer.partition(b"\r\n\r\n")
+    assert says.startswith(b"HTTP/1.1 403 ")
+    assert b"application/problem+json" in says
+    assert b"location:" not in says.lower()
+    problem = json.loads(body)
+    assert (problem["code"], problem["request_id"]) == ("request.tls_required", "mine")
 
 
 def test_the_client_trusts_the_authority_it_is_given_and_no_server_without_one(

@@ -209,3 +209,39 @@ async def test_the_lists_hold_for_users_who_are_made_and_passwords_that_are_chan
     ):
         with pytest.raises(PasswordRefused):
             await attempt
+
+
+async def test_the_last_administrator_of_everything_is_not_limited_to_a_site(world: World):
+    site = UserChange(assets=("acme.osaka",))
+    with pytest.raises(LastAdmin):
+        await world.accounts.change(ADMIN, "root", site, SOURCE)
+    # One who is limited is no other: nobody could lift the limits of either.
+    world.users.rows["ann"] = user("ann", Role.ADMIN, assets=("acme.tokyo",))
+    for change in (site, UserChange(active=False), UserChange(role=Role.VIEWER)):
+        with pytest.raises(LastAdmin):
+            await world.accounts.change(ADMIN, "root", change, SOURCE)
+    world.users.rows["ann"] = user("ann", Role.ADMIN)
+    assert (await world.accounts.change(ADMIN, "root", site, SOURCE)).assets == ("acme.osaka",)
+
+
+async def test_a_password_is_given_until_its_user_sets_another(world: World):
+    ann = principal("ann", Role.VIEWER)
+    await world.accounts.create(ADMIN, UserRequest("ann", GOOD, Role.VIEWER), SOURCE)
+    assert world.users.rows["ann"].given_password
+    with pytest.raises(PasswordRefused):
+        await world.accounts.set_password(ann, "ann", GOOD, GOOD, SOURCE)
+    assert world.users.rows["ann"].given_password
+    await world.accounts.set_password(ann, "ann", f"{GOOD} Seine", GOOD, SOURCE)
+    assert not world.users.rows["ann"].given_password
+    await world.accounts.set_password(ADMIN, "ann", GOOD, None, SOURCE)
+    assert world.users.rows["ann"].given_password
+
+
+@pytest.mark.parametrize(("factor", "counted"), [(False, []), (True, [("olga", SOURCE.address)])])
+async def test_a_right_password_forgives_nothing_beside_a_second_factor(
+    world: World, *, factor: bool, counted: list[tuple[str, str]]
+):
+    world.users.rows["olga"] = user(password_hash="hash of right", second_factor=factor)
+    with pytest.raises(PasswordRefused):
+        await world.accounts.set_password(principal(), "olga", "short", "right", SOURCE)
+    assert world.redis.attempts == counted

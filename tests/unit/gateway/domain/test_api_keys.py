@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from services.gateway.domain import api_keys
 from services.gateway.domain.api_keys import ApiKey, KeyState
-from services.gateway.domain.errors import (
+from services.gateway.domain.key_errors import (
     ApiKeyDeactivated,
     ApiKeyExpired,
     ApiKeyInvalid,

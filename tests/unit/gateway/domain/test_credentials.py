@@ -18,13 +18,8 @@ from services.gateway.domain.credentials import (
     Verified,
     read_credential,
 )
-from services.gateway.domain.errors import (
-    ApiKeyDeactivated,
-    ApiKeyInvalid,
-    CredentialsAmbiguous,
-    CredentialsMissing,
-    TokenRejected,
-)
+from services.gateway.domain.errors import CredentialsAmbiguous, CredentialsMissing, TokenRejected
+from services.gateway.domain.key_errors import ApiKeyDeactivated, ApiKeyInvalid
 from services.gateway.domain.rate_limit import Limit
 from services.gateway.domain.refresh import Family
 from shared.principal import Permission, Role

@@ -1,5 +1,6 @@
 """Who is let in, on what, and what happens while Redis is away."""
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import timedelta
@@ -9,8 +10,8 @@ import pytest
 
 from services.gateway.domain.access import Route, Service
 from services.gateway.domain.claims import AccessClaims
-from services.gateway.domain.credentials import Authenticator
-from services.gateway.domain.doorman import Doorman, Entrance, Limits, check_room
+from services.gateway.domain.credentials import Authenticator, Stamp
+from services.gateway.domain.doorman import Admission, Charge, Doorman, Entrance, Limits, check_room
 from services.gateway.domain.errors import (
     AddressNotAllowed,
     CredentialsMissing,
@@ -109,6 +110,21 @@ async def test_a_floor_raised_between_two_looks_ends_a_new_verification_too(worl
     with pytest.raises(TokenRejected):
         await world.admit()
     assert world.redis.counted == []
+
+
+async def test_floors_that_were_missed_while_somebody_was_let_in_are_made_up_for_in_the_database(world: World):
+    class Missing(FakeGate):
+        async def admit(
+            self, charges: Sequence[Charge], stamps: tuple[Stamp, ...], *, at_this_moment: bool
+        ) -> Admission:
+            self.era += 1
+            return await super().admit(charges, stamps, at_this_moment=at_this_moment)
+
+    await world.admit()
+    world.users.rows["olga"] = user(active=False, generation=2)
+    world.doorman._gate = Missing(world.redis)
+    with pytest.raises(TokenRejected):
+        await world.admit(PUBLISH)
 
 
 async def test_without_redis_a_known_caller_goes_on_predicting_on_a_stricter_limit(world: World):

@@ -3,13 +3,14 @@
 import pytest
 
 from services.gateway.domain.access import Route
-from services.gateway.domain.duties import Duty, by_key, check_duty, duty_of, in_session
+from services.gateway.domain.duties import Duty, DutyRules, by_key, check_duty, duty_of, in_session
 from services.gateway.domain.factor_errors import EnrolmentRequired, PasswordChangeRequired
 from services.gateway.domain.routes_table import suite_routes
 from shared.principal import Permission, Role
 from tests.unit.gateway.fakes import principal, user
 
-ADMINS = frozenset({Role.ADMIN})
+ADMINS = DutyRules(second_factor_roles=frozenset({Role.ADMIN}))
+GIVEN = DutyRules(change_given_passwords=True)
 ROUTES = suite_routes().routes
 DUTIFUL = {
     "GET /api/v1/auth/me",
@@ -36,7 +37,15 @@ def test_a_duty_follows_from_role_factor_and_password(role: Role, factor: bool, 
 
 
 def test_without_the_setting_nobody_has_to_enrol():
-    assert duty_of(user(role=Role.ADMIN), frozenset()) is None
+    assert duty_of(user(role=Role.ADMIN), DutyRules()) is None
+
+
+@pytest.mark.parametrize("factor", [False, True])
+def test_a_password_that_was_given_serves_to_set_another_where_that_is_asked_for(*, factor: bool):
+    given = user(given_password=True, second_factor=factor)
+    assert duty_of(given, GIVEN) is Duty.CHANGE_PASSWORD
+    assert duty_of(given, DutyRules()) is None
+    assert duty_of(user(second_factor=factor), GIVEN) is None
 
 
 @pytest.mark.parametrize(

@@ -6,20 +6,17 @@ import pytest
 
 from services.gateway.domain import api_keys
 from services.gateway.domain.addresses import parse_network
-from services.gateway.domain.errors import (
+from services.gateway.domain.errors import BeyondOwnRights, NotAllowed, RedisAway, UserMissing
+from services.gateway.domain.key_administration import KeyAdministration
+from services.gateway.domain.key_errors import (
     ApiKeyInvalid,
     ApiKeyMissing,
     AssetsOutOfReach,
-    BeyondOwnRights,
     ExternalCaller,
     InvalidExpiry,
     LimitTooHigh,
-    NotAllowed,
-    RedisAway,
     ScopesTooWide,
-    UserMissing,
 )
-from services.gateway.domain.key_administration import KeyAdministration
 from services.gateway.domain.key_requests import KeyChange, KeyFilter, KeyRequest
 from services.gateway.domain.rate_limit import Limit
 from shared.principal import Permission, Principal, Role

@@ -53,9 +53,24 @@ def test_each_operation_says_what_it_needs_and_how_it_can_be_refused():
     assert merged["security"] == [{"password": []}, {"apiKey": []}]
 
 
-def test_an_open_operation_needs_nothing():
+def test_each_operation_names_why_the_door_turns_a_caller_away_beside_its_own_reasons():
+    own = document("/api/v1/users", "get", {})
+    own["paths"]["/api/v1/users"]["get"]["responses"]["403"] = {"x-codes": ["users.own", "gateway.not_allowed"]}
+    refusals = merge(own, {}, TABLE)["paths"]["/api/v1/users"]["get"]["responses"]["403"]
+    at_the_door = {"gateway.address_not_allowed", "auth.password_change_required"}
+    assert refusals["x-codes"][:2] == ["users.own", "gateway.not_allowed"]
+    assert refusals["x-codes"].count("gateway.not_allowed") == 1
+    assert at_the_door < set(refusals["x-codes"])
+    assert all(f"`{code}`" in refusals["description"] for code in refusals["x-codes"])
+
+
+def test_an_open_operation_needs_nothing_and_is_limited_unless_it_is_a_probe():
     merged = merge(document("/api/v1/auth/login", "post", {}), {}, TABLE)
-    assert merged["paths"]["/api/v1/auth/login"]["post"]["security"] == []
+    login = merged["paths"]["/api/v1/auth/login"]["post"]
+    assert login["security"] == []
+    assert login["responses"].keys() == {"200", "429"}
+    probe = merge(document("/healthz", "get", {}), {}, TABLE)["paths"]["/healthz"]["get"]
+    assert probe["responses"].keys() == {"200"}
 
 
 def test_merging_changes_none_of_its_parts():

@@ -35,6 +35,12 @@ def test_a_request_passes_exactly_when_one_has_refilled():
     assert [decision.allowed for decision in run(LIMIT, [0] * 3 + [SECOND_US])] == [True] * 4
 
 
+def test_a_limit_that_was_raised_lets_in_at_its_own_pace_at_once():
+    _, full_at_us = decide(None, 0, Limit("l", per_hour=1, burst=1))
+    raised = Limit("l", per_hour=3600, burst=3)
+    assert decide(full_at_us, 0, raised)[0].retry_after_s == 1.0
+
+
 def test_a_refused_request_costs_nothing():
     assert run(LIMIT, [0] * 50 + [SECOND_US])[-1].allowed
 

@@ -22,6 +22,7 @@ from services.gateway.domain.routes_table import suite_routes
 from services.gateway.domain.upstreams import Handover, Upstream
 from services.gateway.routes.callers import ADDRESS_KEY
 from services.gateway.routes.door import Door, Observers, ProxyRules
+from shared.errors import AppError
 from shared.http.identity import PRINCIPAL_KEY
 from shared.http.metrics import ServiceMetrics
 from shared.http.middleware import RequestContext
@@ -83,6 +84,7 @@ class World:
         self.keys_used: list[str] = []
         self.without_redis = 0
         self.allowances: list[Allowance] = []
+        self.refusals: list[AppError] = []
         self.metrics = ServiceMetrics("gateway")
         doorman = Doorman(
             authenticator=Authenticator(

@@ -1,0 +1,19 @@
+#!/bin/sh
+# Starts the process of this image, or the command it is given (`futago migrate`, `python -m …`).
+set -eu
+if [ "$#" -gt 0 ]; then
+  exec "$@"
+fi
+case "$SERVICE" in
+  services.*.*) name=${SERVICE#services.} name=${name%%.*} ;;
+  *) echo "SERVICE must be a module such as services.twin.app, not $SERVICE" >&2; exit 78 ;;
+esac
+prefix=$(printf %s "$name" | tr '[:lower:]' '[:upper:]')
+# A container has an address of its own: whoever may reach it is decided outside.
+eval "export ${prefix}_HOST=\${${prefix}_HOST:-0.0.0.0} ${prefix}_PORT=\${${prefix}_PORT:-$PORT}"
+if [ "$SERVICE" = services.twin.standalone ]; then
+  # What was baked in or mounted; MODEL_PATH or TWIN_BUNDLE names another folder.
+  export MODEL_PATH="${MODEL_PATH:-/models}" TWIN_TRUST_DIR="${TWIN_TRUST_DIR:-/trust}" TWIN_LOG_DIR="${TWIN_LOG_DIR:-/var/log/futago}"
+fi
+# exec, so that the process itself gets SIGTERM and can drain.
+exec python -m "$SERVICE"

@@ -1,0 +1,154 @@
+#!/bin/sh
+# Futago on a box with systemd and no network: installs, upgrades, goes back.
+#   usage: install.sh install  twin|suite ARCHIVE.tar    (from deploy/scripts/wheelhouse.sh; again for an upgrade)
+#          install.sh rollback twin|suite                to the release before, with what it had kept
+#          install.sh remove   twin|suite                keeps settings and data
+# Releases lie beside each other in /opt/futago/releases; /opt/futago/current points at the one that runs.
+set -eu
+umask 022
+root=/opt/futago
+settings=/etc/futago
+backups=/var/lib/futago/backups
+python=${PYTHON:-python3}
+
+fail() { echo "$1" >&2; exit "${2:-1}"; }
+usage() { fail "usage: $0 install twin|suite ARCHIVE.tar | rollback twin|suite | remove twin|suite" 64; }
+[ "$#" -ge 2 ] || usage
+action=$1
+kind=$2
+case "$kind" in
+  twin) unit=futago-twin.service extra=twin patience_s=60 ;;
+  suite) unit=futago.service extra=embedded patience_s=900 ;;
+  *) usage ;;
+esac
+[ "$(id -u)" -eq 0 ] || fail "this needs root"
+
+as_futago() { setpriv --reuid=futago --regid=futago --clear-groups "$@"; }
+
+answers() {
+  case "$kind" in
+    twin) set -- "http://127.0.0.1:$(sed -n 's/^TWIN_PORT=//p' $settings/twin.env)/healthz" ;;
+    suite) set -- "https://localhost:$(sed -n 's/^FUTAGO_PORT=//p' $settings/suite.env)/readyz" /var/lib/futago/home/tls/authority.pem ;;
+  esac
+  "$python" - "$@" <<'PYTHON'
+import ssl, sys, urllib.request
+try:
+    context = ssl.create_default_context(cafile=sys.argv[2]) if len(sys.argv) > 2 else None
+    urllib.request.urlopen(sys.argv[1], timeout=5, context=context)
+except OSError:
+    sys.exit(1)
+PYTHON
+}
+
+# The new release may take its time, but a process that systemd has given up will not answer any more.
+wait_for_answer() {
+  waited=0
+  until answers; do
+    if [ "$waited" -ge "$patience_s" ] || systemctl --quiet is-failed "$unit"; then return 1; fi
+    sleep 2
+    waited=$((waited + 2))
+  done
+}
+
+point() {
+  ln -sfn "$2" "$root/.$1.new"
+  mv -fT "$root/.$1.new" "$root/$1"
+}
+
+prepare_box() {
+  id futago >/dev/null 2>&1 || useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin futago
+  install -d -m 0755 "$root" "$root/releases"
+  install -d -m 0750 -g futago "$settings" "$settings/trust"
+  [ -e "$settings/$kind.env" ] || install -m 0640 -g futago "$1/deploy/edge/$kind.env" "$settings/$kind.env"
+  if [ "$kind" = twin ] && [ ! -e "$settings/twin.key" ]; then
+    (umask 077 && "$python" -c 'import secrets; print(secrets.token_urlsafe(32))' >"$settings/twin.key")
+    chgrp futago "$settings/twin.key"
+    chmod 0640 "$settings/twin.key"
+  fi
+}
+
+unpack() {
+  archive=$1
+  id=$extra-$(sha256sum "$archive" | cut -c 1-12)
+  release=$root/releases/$id
+  if [ -e "$release/.complete" ]; then return 0; fi
+  rm -rf "$release"
+  install -d -m 0755 "$release"
+  tar -C "$release" --strip-components=1 --no-same-owner -xf "$archive"
+  (cd "$release" && sha256sum --check --quiet SHA256SUMS) || fail "$archive is damaged" 65
+  "$python" -m venv "$release/.venv"
+  # Nothing is fetched: what is missing in the archive is an error.
+  "$release/.venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-index \
+    --find-links "$release/wheels" --constraint "$release/constraints.txt" --editable "$release[$extra]"
+  "$release/.venv/bin/python" -m compileall -q "$release/futago" "$release/services" "$release/shared"
+  rm -rf "$release/wheels"
+  touch "$release/.complete"
+}
+
+switch() {
+  before=$(readlink "$root/current" || true)
+  if [ "$kind" = suite ] && [ -e /var/lib/futago/home/futago.db ] && [ "$before" != "$1" ]; then
+    # The next release may change the tables; the one before does not know them then.
+    install -d -m 0700 -o futago -g futago "$backups"
+    rm -f "$backups/before-$(basename "$1").zip"
+    as_futago "$root/current/.venv/bin/futago" backup "$backups/before-$(basename "$1").zip" --home /var/lib/futago/home
+  fi
+  point current "$1"
+  if [ -n "$before" ] && [ "$before" != "$1" ]; then point previous "$before"; fi
+  install -m 0644 "$1/deploy/edge/$unit" "/etc/systemd/system/$unit"
+  systemctl daemon-reload
+  systemctl enable --quiet "$unit"
+  # Whether it came up is found out by asking it.
+  systemctl restart "$unit" || true
+}
+
+go_back() {
+  before=$(readlink "$root/previous") || fail "there is no release before this one"
+  now=$(readlink "$root/current")
+  systemctl stop "$unit"
+  systemctl reset-failed "$unit" 2>/dev/null || true
+  kept=$backups/before-$(basename "$now").zip
+  if [ "$kind" = suite ] && [ -e "$kept" ]; then
+    as_futago "$before/.venv/bin/futago" restore "$kept" --home /var/lib/futago/home --force
+  fi
+  point current "$before"
+  point previous "$now"
+  install -m 0644 "$before/deploy/edge/$unit" "/etc/systemd/system/$unit"
+  systemctl daemon-reload
+  systemctl start "$unit" || true
+}
+
+case "$action" in
+  install)
+    [ "$#" -eq 3 ] && [ -r "$3" ] || usage
+    install -d -m 0755 "$root" "$root/releases"
+    unpack "$3"
+    prepare_box "$release"
+    if [ "$kind" = twin ] && [ ! -e "$(sed -n 's/^MODEL_PATH=//p' $settings/twin.env)/manifest.json" ]; then
+      fail "put a bundle where MODEL_PATH of $settings/twin.env says and its public key into $settings/trust, then do this again" 2
+    fi
+    switch "$release"
+    if ! wait_for_answer; then
+      if [ -L "$root/previous" ] && [ "$(readlink "$root/previous")" != "$release" ]; then
+        echo "the new release does not answer: back to the one before; journalctl -u $unit tells why" >&2
+        go_back
+        exit 1
+      fi
+      fail "it does not answer; journalctl -u $unit tells why"
+    fi
+    echo "$unit runs $(basename "$release")"
+    ;;
+  rollback)
+    go_back
+    wait_for_answer || fail "it does not answer; journalctl -u $unit tells why"
+    echo "$unit runs $(basename "$(readlink "$root/current")")"
+    ;;
+  remove)
+    systemctl disable --now "$unit"
+    rm -f "/etc/systemd/system/$unit"
+    systemctl daemon-reload
+    rm -rf "$root"
+    echo "removed; settings are left in $settings, data in /var/lib/futago*"
+    ;;
+  *) usage ;;
+esac
