@@ -22,7 +22,7 @@ from shared.retention import delete_rows
 
 log = get_logger(__name__)
 
-# Rows of one statement; SQLite takes 32,766 values at most, PostgreSQL twice as many.
+_KEY = ("metric", "subject", "asset", "at_ms")
 _BATCH_ROWS = 1_000
 _MOST_AHEAD_S = 3_600.0
 
@@ -111,16 +111,14 @@ class SqlHistory:
         """
         rows = {(point.metric, point.subject, point.asset, self._start_ms(point.at_s)): point.value for point in points}
         make = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
-        # In one order for all replicas, so that no two of them wait for each other.
+        new = make(self._table)
+        replaced = new.on_conflict_do_update(index_elements=_KEY, set_={"value": new.excluded.value})
+        # In one order for all replicas, so that no two of them wait for each other; in short transactions.
         keys = sorted(rows)
         for start in range(0, len(keys), _BATCH_ROWS):
-            part = [(*key, rows[key]) for key in keys[start : start + _BATCH_ROWS]]
-            statement = make(self._table).values(part)
-            replaced = statement.on_conflict_do_update(
-                index_elements=["metric", "subject", "asset", "at_ms"], set_={"value": statement.excluded.value}
-            )
+            part = [dict(zip(_KEY, key, strict=True), value=rows[key]) for key in keys[start : start + _BATCH_ROWS]]
             with write(self._engine) as connection:
-                connection.execute(replaced)
+                connection.execute(replaced, part)
 
     def remove(self, before: datetime) -> int:
         """Remove what is older; says how many points."""

@@ -58,7 +58,7 @@ class AnomalySettings(BehindGateway, KeepsBundles, ServiceSettings):
     history_interval_s: float = Field(
         0.0, ge=0, le=86_400, description="keep these values of each asset so often, for dashboards; 0 keeps none"
     )
-    history_retention_days: int = Field(30, ge=0, description="how long they are kept; 0 for ever")
+    history_retention_days: int = Field(7, ge=0, description="how long they are kept; 0 for ever")
     training_limit_s: float = Field(
         3600.0, gt=0, description="longest run of one training or score job; then it is stopped"
     )

@@ -55,7 +55,7 @@ class TwinSettings(BehindGateway, KeepsBundles, ServiceSettings):
     history_interval_s: float = Field(
         0.0, ge=0, le=86_400, description="keep a prediction of each asset so often, for dashboards; 0 keeps none"
     )
-    history_retention_days: int = Field(30, ge=0, description="how long these are kept; 0 for ever")
+    history_retention_days: int = Field(7, ge=0, description="how long these are kept; 0 for ever")
     withdrawn_keep_s: float = Field(
         86_400.0, ge=60, description="how long the bundle of a withdrawn version stays in the store"
     )

@@ -52,7 +52,6 @@ _TITLES: Mapping[int, str] = {
     502: "Bad gateway",
     503: "Temporarily unavailable",
     504: "Deadline exceeded",
-    505: "Version of HTTP not supported",
 }
 
 

@@ -47,6 +47,10 @@ class Podman:
         for file in reversed(list(files)):
             subprocess.run(["podman", "play", "kube", "--down", str(file)], capture_output=True, check=False)
 
+    def succeeds(self, *arguments: str) -> bool:
+        """Whether a command does."""
+        return subprocess.run(["podman", *arguments], capture_output=True, check=False).returncode == 0
+
     def logs(self, container: str) -> str:
         """What a container has written, both ways."""
         done = subprocess.run(["podman", "logs", container], capture_output=True, text=True, check=False)

@@ -5,10 +5,9 @@ from tests.contract.shown_metrics import COMMITTED, shown_metrics, text_of
 # https://prometheus.io/docs/practices/naming/: a base unit, in the plural.
 UNIT_LESS = re.compile(r"_(ms|us|minutes|hours|kb|mb|kilobytes|megabytes|percent)(_|$)")
 ALLOWED_LABELS = {
-    "service", "version", "revision", "method", "route", "status", "reason", "upstream", "limit", "outcome", "issuer",
-    "provider", "model", "variant", "detector", "asset", "severity", "queue", "kind", "state", "policy", "cause", "tier",
-    "what", "code", "level", "operation", "bound", "generation", "implementation", "major", "minor", "patchlevel",
-    "destination", "result", "machine", "processor", "system", "release",
+    "service", "version", "revision", "method", "route", "status", "reason", "upstream", "limit", "outcome", "provider",
+    "model", "variant", "detector", "asset", "severity", "queue", "kind", "state", "policy", "cause", "tier", "what",
+    "code", "level", "operation", "bound", "destination",
 }  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from futago import Client
 from futago.credentials import Credentials
@@ -26,7 +26,6 @@ def work_for(home: Home, seconds: float) -> int:
     calls, end_s = 0, time.monotonic() + seconds
     url = Credentials.read(home.credentials).url
     with Client(credentials=home.credentials) as suite, Client(url, api_key=_NO_KEY, attempts=1) as stranger:
-        start = datetime.now(UTC) - timedelta(seconds=len(sensors))
         for number, asset in _rounds(end_s):
             reading, measured = readings[number % len(readings)], float(data.target[number % len(readings)])
             suite.predict(reading, DEMO_MODEL, asset)
@@ -34,7 +33,7 @@ def work_for(home: Home, seconds: float) -> int:
             suite.predict(reading, DEMO_MODEL, asset)
             suite.observe(reading, measured, model=DEMO_MODEL, asset=asset)
             row = sensors[number % len(sensors)].tolist()
-            suite.stream(DETECTOR, asset, [row], [start + timedelta(seconds=number)])
+            suite.stream(DETECTOR, asset, [row], [datetime.now(UTC)])
             calls += 4
             if number % 50 == 0:
                 with suppress(FutagoError):

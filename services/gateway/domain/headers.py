@@ -44,7 +44,8 @@ _NOT_INWARD_PREFIXES = (b"x-futago-", b"x-forwarded-", b"x-original-", b"x-rewri
 _NOT_OUTWARD = _HOP_BY_HOP | {b"date", b"server", b"set-cookie", b"x-powered-by"}
 _NOT_OUTWARD_PREFIXES = (b"x-futago-",)
 _MAX_LENGTH_DIGITS = 15
-_MOST_NAMES = 1024
+# A name may be as long as a head: this many hold a few megabytes at the worst.
+_MOST_NAMES = 256
 
 
 class AmbiguousFraming(AppError):

@@ -34,6 +34,8 @@ from shared.principal import Principal
 _ROUTE_KEY = "futago.route"
 _ENTRANCE_KEY = "futago.entrance"
 _MOST_PATHS = 4096
+# A longer path is no caller's favourite: thousands of those would hold much memory for nothing.
+_LONGEST_KEPT_BYTES = 512
 # Added to every answer that does not say otherwise: an answer of an API is data, never a page.
 _SAFE_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
@@ -123,8 +125,9 @@ class Door:
         clock: Clock,
     ) -> None:
         self._app = app
+        self._read = lambda raw_path: table.find(split_path(raw_path))
         # The same few paths come again and again; one that is new is read, and one that is ambiguous each time.
-        self._routes_of = lru_cache(maxsize=_MOST_PATHS)(lambda raw_path: table.find(split_path(raw_path)))
+        self._read_once = lru_cache(maxsize=_MOST_PATHS)(self._read)
         self._doorman = doorman
         self._forwarder = forwarder
         self._vouch = vouch
@@ -154,7 +157,8 @@ class Door:
     async def _enter(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
         scope[_ROUTE_KEY] = "unmatched"
         body_length(scope["headers"])
-        routes = self._routes_of(scope["raw_path"])
+        raw_path: bytes = scope["raw_path"]
+        routes = (self._read_once if len(raw_path) <= _LONGEST_KEPT_BYTES else self._read)(raw_path)
         if not routes:
             raise PathUnknown
         route = routes.get(scope["method"])

@@ -19,6 +19,7 @@ from services.planner.schemas.rules import ReturnIntervalBody, RuleBody
 
 DEFAULT_LEVELS: Final = ("hard", "medium", "soft")
 WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_MOST_AREAS = 10_000
 
 T = TypeVar("T")
 
@@ -31,8 +32,8 @@ class ProblemBody(Body):
     calendar: CalendarBody = CalendarBody()
     levels: list[Name] = Field(list(DEFAULT_LEVELS), min_length=1, max_length=10, description="first counts first")
     areas: (
-        Annotated[int, Field(ge=1, le=10_000, strict=True)]
-        | Annotated[list[AreaBody], Field(min_length=1, max_length=10_000)]
+        Annotated[int, Field(ge=1, le=_MOST_AREAS, strict=True)]
+        | Annotated[list[AreaBody], Field(min_length=1, max_length=_MOST_AREAS)]
         | None
     ) = Field(None, description="a number, or each one; the daily limit, if left out")
     device_types: list[DeviceTypeBody] = Field(min_length=1, max_length=10_000)
@@ -195,7 +196,9 @@ def _readable(document: object) -> Parts:
     }
     if isinstance(areas, list) and isinstance(readable_areas, list) and len(readable_areas) < len(areas):
         short.add("areas")
-    if not isinstance(areas, list | int | None) or isinstance(areas, bool):
+    # A number that is too large is refused for that alone: to name that many areas would take all memory.
+    too_many = isinstance(areas, int) and areas > _MOST_AREAS
+    if too_many or not isinstance(areas, list | int | None) or isinstance(areas, bool):
         short.add("areas")
     return replace(parts, incomplete=frozenset(short))
 

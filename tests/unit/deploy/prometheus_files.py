@@ -4,6 +4,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,7 @@ def alerts() -> list[Alert]:
     ]
 
 
+@lru_cache
 def rules() -> list[dict[str, Any]]:
     """Every rule."""
     return [rule for path in RULES for group in yaml.safe_load(path.read_text())["groups"] for rule in group["rules"]]
@@ -79,6 +81,7 @@ def misused(expr: str) -> list[str]:
     return faults
 
 
+@lru_cache
 def _known() -> dict[str, set[str]]:
     known: dict[str, set[str]] = {name: set() for name in _ELSEWHERE}
     known |= {rule["record"]: set() for rule in rules() if "record" in rule}

@@ -1,4 +1,5 @@
 import json
+from functools import lru_cache
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ LARGEST_BYTES = 500_000
 every_board = pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.name)
 
 
+@lru_cache
 def _json(board: Board) -> dict[str, Any]:
     return json.loads(as_json(board))
 

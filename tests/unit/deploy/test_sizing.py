@@ -1,3 +1,6 @@
+import re
+from pathlib import Path
+
 import pytest
 
 from benchmarks.sizing import Call, Costs, Fleet, as_text, cores, need
@@ -46,3 +49,10 @@ def test_the_table_names_every_process_and_the_sums():
     assert all(name in text for name in COSTS.idle_cores)
     assert "10 plants of 100 assets, 1000 calls a second" in text
     assert "SQL 86.4 million rows and 25.9 GB a day" in text
+
+
+def test_the_example_of_the_page_runs(capsys: pytest.CaptureFixture[str]):
+    page = Path(__file__).parents[3] / "docs" / "scaling.md"
+    (example,) = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    exec(example, {})
+    assert "10 plants of 50 assets, 500 calls a second" in capsys.readouterr().out

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine, event, func, select, text
 from shared.contracts.job import CursorInvalid, Job, JobState, QueueUnavailable
 from shared.database import open_engine, read, write
 from shared.errors import JSON
+from shared.http.request_id import set_request_id
 from shared.jobs import AttemptLost, JobQueue, JobStore, migrate_jobs
 from shared.jobs.attempts import Attempt, Attempts
 from shared.jobs.sweeper import SWEEPS_TO_DEATH, Sweeper
@@ -89,6 +90,26 @@ def shop(tmp_path: Path, clock: Clock) -> Iterator[Shop]:
 
 def result_of(value: str) -> Mapping[str, JSON]:
     return {"by": value}
+
+
+def test_a_queue_tells_how_many_jobs_stand_where_and_how_long_the_first_has_waited(shop: Shop) -> None:
+    assert (shop.store.states("q")[JobState.QUEUED], shop.store.oldest_waiting_s("q")) == (0, 0.0)
+    first = shop.submit()
+    shop.clock.step(30)
+    shop.submit()
+    shop.clock.step(5)
+    assert shop.store.oldest_waiting_s("q") == 35.0
+    shop.claim(first)
+    states = {state.value: count for state, count in shop.store.states("q").items()}
+    assert states == {"queued": 1, "running": 1, "succeeded": 0, "failed": 0, "cancelled": 0}
+    assert shop.store.oldest_waiting_s("q") == 5.0
+    assert set(shop.store.states("another").values()) == {0}
+
+
+def test_a_job_remembers_the_request_that_asked_for_it(shop: Shop) -> None:
+    set_request_id("ticket-4711")
+    attempt = shop.claim(shop.submit())
+    assert (attempt.request_id, attempt.traceparent) == ("ticket-4711", None)
 
 
 def test_an_accepted_job_is_in_the_table_and_in_the_queue(shop: Shop) -> None:

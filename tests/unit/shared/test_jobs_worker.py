@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -20,6 +20,7 @@ from shared.jobs.child import COMMIT_PATIENCE_S, die_with, perform
 from shared.jobs.metrics import WorkerMetrics
 from shared.jobs.process import Order
 from shared.jobs.worker import Worker
+from shared.tracing import TraceSettings
 
 KIND = "test.kind"
 
@@ -402,6 +403,8 @@ def test_a_result_no_database_takes_is_tried_again_from_the_start(desk: Desk) ->
 def test_an_order_survives_the_pipe(desk: Desk) -> None:
     order = Order(desk.attempt, "m:f", "sqlite:///x", {"a": [1]}, "worker", "info", None)
     assert Order.read(order.write()) == order
+    traced = replace(order, traces=TraceSettings("http://collector/v1/traces", 0.5))
+    assert Order.read(traced.write()) == traced
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's parent death signal is Linux's")

@@ -13,6 +13,7 @@ from services.gateway.domain.breaker import Breaker
 from services.gateway.domain.errors import UpstreamAway, UpstreamBroken, UpstreamSlow
 from services.gateway.domain.upstreams import Handover, Upstream
 from shared.http.middleware import BodyTooLarge
+from shared.tracing import working_on
 from tests.unit.gateway.fakes import FakeClock
 
 UPSTREAM = Upstream(Service.TWIN, "http://twin:1", "twin", 1.0)
@@ -103,6 +104,33 @@ async def test_a_request_is_handed_on_with_who_calls():
     assert request.headers["x-request-id"] == "r1"
     assert (request.headers["accept"], "x-api-key" in request.headers) == ("a/b", False)
     assert request.extensions["timeout"] == {"connect": 1.0, "pool": 1.0, "read": 2.0}
+
+
+async def test_in_a_trace_the_service_is_told_of_the_call_and_not_of_what_the_caller_said():
+    class Span:
+        def __init__(self, traceparent: str) -> None:
+            self.traceparent, self.ended = traceparent, []
+
+        def child(self, name: str, *, outgoing: bool) -> "Span":
+            assert (name, outgoing) == ("call twin", True)
+            return call
+
+        def end(self, attributes: dict[str, object], *, failed: bool) -> None:
+            self.ended.append((attributes["http.response.status_code"], failed))
+
+    call = Span("00-1-2-01")
+    world, client = World(lambda: httpx.Response(200, stream=Chunks(b"{}"))), Client()
+    with working_on(Span("00-1-1-01")):  # type: ignore[arg-type]
+        await world.forward(client, (b"traceparent", b"00-1-0-01"))
+    world.transport.answer = refuse_connection
+    with working_on(Span("00-1-1-01")), pytest.raises(UpstreamAway):  # type: ignore[arg-type]
+        await world.forward(Client())
+    assert [each.headers["traceparent"] for each in world.transport.requests] == ["00-1-2-01"] * 2
+    assert call.ended == [(200, False), (0, True)]
+
+
+def refuse_connection() -> httpx.Response:
+    raise httpx.ConnectError("refused")
 
 
 @pytest.mark.parametrize(("query", "sent"), [(b"", b""), (b"a=why?", b"?a=why?"), (b"?", b"??")])

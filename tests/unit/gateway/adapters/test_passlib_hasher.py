@@ -71,13 +71,13 @@ async def test_of_twenty_logins_at_once_two_are_hashed_while_the_loop_goes_on():
 async def test_the_event_loop_goes_on_while_passwords_are_hashed():
     hashed = await HASHER.hash(PASSWORD)
     work = asyncio.gather(*(HASHER.verify(PASSWORD, hashed) for _ in range(6)))
-    longest_s = 0.0
+    longest_s, began_s = 0.0, time.perf_counter()
     while not work.done():
         before_s = time.perf_counter()
         await asyncio.sleep(0)
         longest_s = max(longest_s, time.perf_counter() - before_s)
-    # Six of them one after another on the loop would stall it for at least 120 ms.
-    assert longest_s < 0.1
+    # Six of them one after another on the loop would stall it for all of the time that they take.
+    assert longest_s < 0.5 * (time.perf_counter() - began_s)
     assert all(await work)
 
 

@@ -1,7 +1,7 @@
 """Where every request comes in, with stand-ins for everything behind it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 from ipaddress import ip_network
 
@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from services.gateway.domain import api_keys
-from services.gateway.domain.access import Service
+from services.gateway.domain.access import AccessTable, Route, Service
 from services.gateway.domain.api_keys import ApiKey
 from services.gateway.domain.audit import Event
 from services.gateway.domain.credentials import Authenticator
@@ -74,8 +74,21 @@ class FakeForwarder:
         await JSONResponse({"from": upstream.service})(scope, receive, send)
 
 
+class CountingTable(AccessTable):
+    """The suite's table; counts how often it is asked."""
+
+    def __init__(self) -> None:
+        super().__init__(suite_routes().routes)
+        self.asked = 0
+
+    def find(self, segments: tuple[str, ...]) -> Mapping[str, Route]:
+        self.asked += 1
+        return super().find(segments)
+
+
 class World:
     def __init__(self, upload_timeout_s: float = 30.0) -> None:
+        self.table = CountingTable()
         self.clock = FakeClock()
         self.redis = FakeRedis()
         self.forwarder = FakeForwarder()
@@ -107,7 +120,7 @@ class World:
         )
         door = Door(
             self.own_routes,
-            table=suite_routes(),
+            table=self.table,
             doorman=doorman,
             forwarder=self.forwarder,
             vouch=lambda caller, audience: f"{caller.subject} for {audience}",
@@ -143,6 +156,14 @@ async def test_a_request_for_a_service_goes_to_it_with_who_calls(world: World):
     answer = await world.client.post("/api/v1/twin/predict", headers=WITH_KEY | {"X-Request-ID": "r-7"})
     assert (answer.status_code, answer.json()) == (200, {"from": "twin"})
     assert world.forwarder.handed_over == [(Service.TWIN, Handover("olga for twin", "r-7", 100, 3.0))]
+
+
+async def test_why_a_caller_is_turned_away_is_told_to_the_metrics(world: World):
+    await world.client.post("/api/v1/twin/predict", headers=WITH_KEY)
+    assert world.refusals == []
+    await world.client.post("/api/v1/twin/predict", headers={"X-API-Key": "made up"})
+    await world.client.post("/api/v1/twin/predict")
+    assert [error.code for error in world.refusals] == ["gateway.api_key_invalid", "gateway.credentials_missing"]
 
 
 async def test_an_upload_may_be_larger_and_take_longer(world: World):
@@ -298,3 +319,10 @@ async def test_a_login_that_is_turned_away_is_on_the_trail(world: World, status:
     world.own_routes.status = status
     await world.client.post("/api/v1/auth/login")
     assert [(event.user, event.success, event.facts) for event in world.events] == written
+
+
+@pytest.mark.parametrize(("letters", "asked"), [(10, 1), (1_000, 2)])
+async def test_a_path_is_read_once_and_a_long_one_is_not_kept(world: World, letters: int, asked: int):
+    for _ in range(2):
+        await world.client.get(f"/api/v1/twin/models/{'a' * letters}", headers=WITH_KEY)
+    assert world.table.asked == asked
