@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from futago.launcher.home import Home
 from futago.launcher.processes import DEMO_MODEL
 from futago.launcher.state import State
 from futago.launcher.supervised import Phase
+from futago.launcher.valkey import Valkey
 from futago.plant import Plant, yield_dataset
 
 _ASSETS = int(os.environ.get("FLEET_BENCH_ASSETS", "200"))
@@ -69,11 +70,13 @@ class Suite:
 
     def __init__(self, home: Home) -> None:
         self._home = home
-        self.credentials = Credentials.read(home.credentials)
-        processes = State.read(home.state).processes
+        state = State.read(home.state)
+        self.credentials, processes = replace(Credentials.read(home.credentials), url=state.url), state.processes
         self.pids = {each.name: each.pid for each in processes if each.pid is not None}
-        (port,) = (each.port for each in processes if each.name == "valkey")
-        self._redis = redis.Redis(port=port or 0)
+        server = Valkey.configured(home.valkey)
+        if server is None:
+            raise RuntimeError("the suite does not run on the embedded server")
+        self._redis = redis.Redis.from_url(server.url)
 
     def read(self) -> Reading:
         """Look at processes, tables and Redis."""
@@ -224,7 +227,7 @@ def _suite(home: Home) -> Iterator[Home]:
     with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, start_new_session=True) as process:
         try:
             deadline_s = time.monotonic() + _START_S
-            while not (home.demo_marker.exists() and _is_ready(home)):
+            while not _is_ready(home, process.pid):
                 if time.monotonic() > deadline_s or process.poll() is not None:
                     raise RuntimeError("the suite did not start")
                 time.sleep(1.0)
@@ -233,8 +236,13 @@ def _suite(home: Home) -> Iterator[Home]:
             process.terminate()
 
 
-def _is_ready(home: Home) -> bool:
-    return home.state.exists() and all(each.phase is Phase.READY for each in State.read(home.state).processes)
+def _is_ready(home: Home, supervisor_pid: int) -> bool:
+    if not (home.demo_marker.exists() and home.state.exists()):
+        return False
+    state = State.read(home.state)
+    # What a supervisor has not started yet, it does not name.
+    begun = state.supervisor_pid == supervisor_pid and "gateway" in {each.name for each in state.processes}
+    return begun and all(each.phase is Phase.READY for each in state.processes)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What a fleet needs, from rates and from what single calls were measured to cost: cores, memory, Redis, SQL.
 
-The costs are those that `python -m benchmarks fleet_load` measures on a running suite, which also compares this model
+The costs are those that `python -m benchmarks.fleet_load` measures on a running suite, which also compares this model
 with a minute of mixed load. The model is a sum: every call costs what it costs alone.
 """
 

@@ -13,7 +13,9 @@ prefix=$(printf %s "$name" | tr '[:lower:]' '[:upper:]')
 eval "export ${prefix}_HOST=\${${prefix}_HOST:-0.0.0.0} ${prefix}_PORT=\${${prefix}_PORT:-$PORT}"
 if [ "$SERVICE" = services.twin.standalone ]; then
   # What was baked in or mounted; MODEL_PATH or TWIN_BUNDLE names another folder.
-  export MODEL_PATH="${MODEL_PATH:-/models}" TWIN_TRUST_DIR="${TWIN_TRUST_DIR:-/trust}" TWIN_LOG_DIR="${TWIN_LOG_DIR:-/var/log/futago}"
+  export MODEL_PATH="${MODEL_PATH:-/models}" TWIN_TRUST_DIR="${TWIN_TRUST_DIR:-/trust}"
+  # With a volume for it there is a file too; the console always has the log.
+  if [ -w /var/log/futago ]; then export TWIN_LOG_DIR="${TWIN_LOG_DIR:-/var/log/futago}"; fi
 fi
 # exec, so that the process itself gets SIGTERM and can drain.
 exec python -m "$SERVICE"

@@ -6,6 +6,7 @@ from deploy.monitoring.boards.spec import Board, Panel, Query, Row, Unit, Variab
 _DETECTOR = 'detector=~"$detector"'
 _ASSET = 'asset=~"$asset"'
 _NO_ASSETS = "values of single assets are shown where it is asked for"
+_NO_HEALTH = "health is shown with them, and judged after enough rows"
 
 ANOMALY = Board(
     "anomaly",
@@ -82,7 +83,7 @@ ANOMALY = Board(
                         Query(
                             f"bottomk(10, {newest('futago_anomaly_asset_health', 'asset', _ASSET)})",
                             "{{asset}}",
-                            empty_because=_NO_ASSETS,
+                            empty_because=_NO_HEALTH,
                         ),
                     ),
                     below="red",
