@@ -12,7 +12,7 @@ ARGS ?=
 #   make run TORCH_INDEX=<index URL of the CPU builds>
 TORCH_INDEX ?=
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
-SOURCES := shared services futago tests benchmarks examples
+SOURCES := shared services futago tests benchmarks examples deploy
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help
@@ -54,8 +54,9 @@ unit: $(VENV)/.dev ## Only the unit and contract tests: no network, no processes
 	@$(BIN)/python -m pytest tests/unit tests/contract $(ARGS)
 
 .PHONY: contract
-contract: $(VENV)/.dev ## Write the OpenAPI documents of the services to docs/reference/openapi
+contract: $(VENV)/.dev ## Write the OpenAPI documents of the services and the page of metrics to docs/reference
 	@$(BIN)/python -m tests.contract.write_openapi
+	@$(BIN)/python -m tests.contract.write_metrics
 
 .PHONY: bench
 bench: $(VENV)/.dev ## Benchmarks, each beside a floor or a peer measured in the same run
@@ -104,20 +105,67 @@ sbom: $(VENV)/.dev ## Bill of materials (CycloneDX) of a runtime extra (EXTRA=ga
 	@rm -rf $(VENV)-sbom build
 	@echo "$(SBOM)"
 
-# image name : extra : module
-IMAGES := gateway:gateway:services.gateway.app twin:twin:services.twin.app anomaly:anomaly:services.anomaly.app \
-    anomaly-worker:training:services.anomaly.worker planner:planner:services.planner.app \
-    planner-worker:planner:services.planner.worker
+.PHONY: chart
+chart: $(VENV)/.dev ## Check the Helm chart (needs helm 4; CHECKOV= leaves checkov out)
+	@KUBERNETES_VALIDATE=$(BIN)/kubernetes-validate deploy/helm/check.sh
+
+.PHONY: dashboards
+dashboards: $(VENV)/.dev ## Write the Grafana dashboards from their code
+	@$(BIN)/python -m deploy.monitoring.boards
+
+.PHONY: monitoring
+monitoring: $(VENV)/.dev ## Dashboards and rules beside a live Prometheus that scrapes a running suite (apt-get install prometheus)
+	@$(BIN)/python -m tests.live.monitoring
+
+# image : extra : module : port
+IMAGES := gateway:gateway:services.gateway.app:8080 twin:twin:services.twin.app:8101 anomaly:anomaly:services.anomaly.app:8102 \
+    anomaly-worker:training:services.anomaly.worker:8112 planner:planner:services.planner.app:8103 \
+    planner-worker:planner:services.planner.worker:8113
 # docker, or anything that takes its arguments, such as podman.
 DOCKER ?= docker
+# Pin it by digest for a build that can be repeated: python:3.11-slim@sha256:…
+BASE ?= python:3.11-slim
+TAG ?= latest
+BUILD := $(DOCKER) build --quiet --file deploy/Dockerfile --build-arg BASE=$(BASE) --build-arg TORCH_INDEX=$(TORCH_INDEX) \
+    --build-arg REVISION=$(shell git rev-parse --short HEAD 2>/dev/null)
 
 .PHONY: images
-images: ## Build one container image a process (DOCKER=podman works too)
+images: ## Build one container image a process (DOCKER=podman works too; BASE=…@sha256:… pins the base)
 	@for image in $(IMAGES); do \
-	  IFS=: read -r name extra module <<<"$$image"; \
-	  echo "building futago-$$name"; \
-	  $(DOCKER) build --quiet --file deploy/Dockerfile --build-arg EXTRA=$$extra --build-arg SERVICE=$$module --tag futago-$$name .; \
+	  IFS=: read -r name extra module port <<<"$$image"; \
+	  echo "building futago-$$name:$(TAG)"; \
+	  $(BUILD) --build-arg EXTRA=$$extra --build-arg SERVICE=$$module --build-arg PORT=$$port --tag futago-$$name:$(TAG) .; \
 	done
+
+# Folders below bundles/: the only one besides the code that a build can see.
+BUNDLE ?=
+TRUST ?=
+IMAGE ?= futago-twin-alone
+.PHONY: twin-image
+twin-image: ## Build a twin on its own (BUNDLE=bundles/power TRUST=bundles/trust bake a model in)
+	@$(BUILD) --build-arg EXTRA=twin --build-arg SERVICE=services.twin.standalone --build-arg PORT=8000 \
+	  $(if $(BUNDLE),--build-arg BUNDLE=$(BUNDLE)) $(if $(TRUST),--build-arg TRUST=$(TRUST)) --tag $(IMAGE):$(TAG) .
+
+SECRETS ?= $(CURDIR)/deploy/secrets
+NAME ?= localhost
+.PHONY: secrets
+secrets: ## Keys, passwords and certificate of deploy/compose.yaml; never replaces one (NAME=host WEBHOOK=url)
+	@mkdir -p -m 0700 $(SECRETS)
+	@$(DOCKER) run --rm --network none --user 0:0 --volume $(SECRETS):$(SECRETS) futago-gateway:$(TAG) futago secrets $(SECRETS) \
+	  --owner 10001 --name $(NAME) $(if $(WEBHOOK),--alert-webhook $(WEBHOOK)) $(ARGS)
+
+FILE ?= futago.tar
+.PHONY: wheelhouse
+wheelhouse: ## The code and every package of an extra in one archive, for a machine without a network (EXTRA=twin FILE=…)
+	@PYTHON=$(PYTHON) deploy/scripts/wheelhouse.sh $(EXTRA) $(FILE) $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+
+.PHONY: image-bundle
+image-bundle: ## Every image of deploy/compose.yaml in one archive (FILE=images.tar.gz)
+	@DOCKER=$(DOCKER) deploy/scripts/image-bundle.sh save $(FILE)
+
+.PHONY: lab
+lab: $(VENV)/.dev ## The deployment with a real Docker Engine and Compose, out of images that are there (about 10 minutes)
+	@FUTAGO_CONTAINERS=1 $(BIN)/python -m pytest tests/containers $(ARGS)
 
 .PHONY: constraints
 constraints: ## Pin the newest versions of every dependency anew (then run the tests)

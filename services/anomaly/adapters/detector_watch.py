@@ -24,16 +24,15 @@ class DetectorWatch(Collector):
         Reads name and serving version of every detector; it blocks.
     limit
         Most detectors that are shown; the first by name.
+    forget
+        Hears once of each detector that was listed and is no more: one that is not listed yet may just be new.
     """
 
-    def __init__(self, served: Callable[[], Sequence[tuple[str, int]]], *, limit: int) -> None:
-        self._served, self._limit = served, limit
-        self._known: Sequence[tuple[str, int]] | None = None
-        self._names: frozenset[str] = frozenset()
-
-    def is_gone(self, values: tuple[str, ...]) -> bool:
-        """Whether there is no detector of this name; no as long as nobody could tell."""
-        return self._known is not None and values[0] not in self._names
+    def __init__(
+        self, served: Callable[[], Sequence[tuple[str, int]]], *, limit: int, forget: Callable[[tuple[str]], None]
+    ) -> None:
+        self._served, self._limit, self._forget = served, limit, forget
+        self._known: Sequence[tuple[str, int]] = ()
 
     async def run(self) -> None:
         """Follow until cancelled; while the database is away, what was read last is shown."""
@@ -52,15 +51,16 @@ class DetectorWatch(Collector):
         DatabaseUnavailable
             If the database does not answer.
         """
-        self._known = await to_thread.run_sync(self._served)
-        self._names = frozenset(name for name, _ in self._known)
+        before, self._known = self._known, await to_thread.run_sync(self._served)
+        for name in {name for name, _ in before} - {name for name, _ in self._known}:
+            self._forget((name,))
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
         return (self._family(),)
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         family = self._family()
-        for name, version in (self._known or ())[: self._limit]:
+        for name, version in self._known[: self._limit]:
             family.add_metric((name, str(version)), 1)
         yield family
 

@@ -48,8 +48,9 @@ class Figures:
         DatabaseMetrics(metrics.registry, engine)
         RedisMetrics(metrics.registry).watch(redis)
         self.scores = ScoreMetrics(metrics.registry, metrics.bounds, lambda: loaded.loaded)
-        self.detectors = DetectorWatch(SqlCatalogue(engine, loaded).served, limit=metrics.bounds.limit)
-        self.scores.detectors.gone_when(self.detectors.is_gone)
+        self.detectors = DetectorWatch(
+            SqlCatalogue(engine, loaded).served, limit=metrics.bounds.limit, forget=self.scores.detectors.forget
+        )
         metrics.registry.register(self.detectors)
         self.history = SqlHistory(engine, history, interval_s=history_interval_s)
         self._assets: AssetScores | None = None
