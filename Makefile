@@ -34,7 +34,7 @@ setup: $(VENV)/.dev ## Install everything a contributor needs into .venv
 
 .PHONY: test
 test: check ## Format, lint, types, import rules and every test suite
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 .PHONY: check
 check: $(VENV)/.dev ## Format, lint, strict types, import rules, security lint: everything that runs no test

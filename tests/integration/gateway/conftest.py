@@ -101,7 +101,7 @@ def make_settings(tmp_path: Path, sqlite_url: str, redis_url: str) -> GatewaySet
         identity_private_key_file=identity,
         access_key_file=access,
         second_factor_key_file=write_secret(tmp_path, "second-factor"),
-        metrics_networks=(ip_network("192.0.2.0/24"),),
+        metrics_networks=(ip_network("192.0.2.0/24"), ip_network("127.0.0.0/8")),
         twin_url=nowhere,
         anomaly_url=nowhere,
         planner_url=nowhere,

@@ -1,6 +1,7 @@
 """Passwords that were given: the first administrator's, out of a platform's secret or made up, and what follows."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
@@ -48,7 +49,7 @@ def rows(url: str, query: str) -> list[tuple[str, ...]]:
         engine.dispose()
 
 
-def test_the_administrator_gets_the_password_of_the_file_and_no_key(make, sqlite_url: str):
+def test_the_administrator_gets_the_password_of_the_file_and_no_key(make: Callable[..., None], sqlite_url: str):
     make(PASSWORD)
     ((username, role, hashed),) = rows(sqlite_url, "SELECT username, role, password_hash FROM users")
     assert (username, role) == ("ada", "admin")
@@ -56,7 +57,7 @@ def test_the_administrator_gets_the_password_of_the_file_and_no_key(make, sqlite
     assert rows(sqlite_url, "SELECT key_id FROM api_keys") == []
 
 
-def test_a_second_run_changes_nothing(make, sqlite_url: str, capsys: pytest.CaptureFixture[str]):
+def test_a_second_run_changes_nothing(make: Callable[..., None], sqlite_url: str, capsys: pytest.CaptureFixture[str]):
     make(PASSWORD)
     before = rows(sqlite_url, "SELECT username, password_hash FROM users")
     make("another password of the secret", "eve")
@@ -66,7 +67,7 @@ def test_a_second_run_changes_nothing(make, sqlite_url: str, capsys: pytest.Capt
 
 @pytest.mark.parametrize("password", ["", "too short", "x" * 2000])
 def test_a_password_nobody_should_have_is_refused_and_not_shown(
-    make, password: str, capsys: pytest.CaptureFixture[str]
+    make: Callable[..., None], password: str, capsys: pytest.CaptureFixture[str]
 ):
     with pytest.raises(SystemExit):
         make(password)
