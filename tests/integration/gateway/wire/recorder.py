@@ -39,7 +39,8 @@ class Recorder:
         self._listening = socket.create_server(("127.0.0.1", 0))
         scheme = "http" if self.tls is None else "https"
         self.url = f"{scheme}://127.0.0.1:{self._listening.getsockname()[1]}"
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
 
     def asked(self) -> list[Recorded]:
         """Requests but those with which the gateway looks after its services."""
@@ -50,6 +51,9 @@ class Recorder:
         self.strays.clear()
 
     def close(self) -> None:
+        # Closing alone does not wake whoever waits in `accept`.
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._accepting.join(5)
         self._listening.close()
 
     def _accept(self) -> None:
