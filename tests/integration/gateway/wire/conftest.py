@@ -11,14 +11,14 @@ from tests.integration.gateway.wire.recorder import Recorder
 LIMITS = {"GATEWAY_HEAD_TIMEOUT_S": "1", "GATEWAY_STALL_TIMEOUT_S": "1", "GATEWAY_KEEP_ALIVE_S": "1"}
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def services() -> Iterator[Recorder]:
     recorder = Recorder()
     yield recorder
     recorder.close()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def gateway(services: Recorder, valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
     with gateway_process(tmp_path_factory.mktemp("wire"), valkey.url, services.url, LIMITS) as gateway:
         yield gateway
