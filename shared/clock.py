@@ -44,4 +44,4 @@ def rfc3339(moment: datetime) -> str:
         raise ValueError("a time without a time zone cannot be written as RFC 3339")
     utc = moment.astimezone(UTC)
     precision = "milliseconds" if utc.microsecond // 1000 else "seconds"
-    return utc.replace(tzinfo=None).isoformat(timespec=precision) + "Z"
+    return utc.isoformat(timespec=precision).removesuffix("+00:00") + "Z"

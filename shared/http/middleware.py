@@ -39,8 +39,6 @@ _MAY_BE_HUGE = re.compile(rb"[eE]\+?\d{3}|\d{200}")
 _SHOWN_DIGITS = 40
 # Of a length; Python refuses to read a number of thousands of digits.
 _MOST_DIGITS = 18
-# What uvloop says of a connection that the client has reset, until the protocol is told of it too.
-_CLOSED = "the handler is closed"
 QUIET_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
@@ -113,7 +111,7 @@ class RequestContext:
                 status = message["status"]
                 headers = [pair for pair in message.get("headers", ()) if pair[0] != _REQUEST_ID]
                 message["headers"] = [*headers, (_REQUEST_ID, request_id.encode())]
-            await _deliver(send, message)
+            await send(message)
 
         self._metrics.in_flight.inc()
         try:
@@ -133,7 +131,6 @@ class RequestContext:
         finally:
             self._metrics.in_flight.dec()
             self._finish(scope, request_id, status or 499, time.perf_counter() - started)
-            structlog.contextvars.unbind_contextvars("request_id")
 
     def _finish(self, scope: Scope, request_id: str, status: int, duration_s: float) -> None:
         """Count and log; 499 (nginx's number) is a client that went away before the answer began."""
@@ -149,15 +146,6 @@ def route_of(scope: Scope) -> tuple[str, str]:
     """Method and template of the route that answered: names that a caller cannot make up."""
     method = scope["method"] if scope["method"] in _METHODS else "OTHER"
     return method, scope.get(ROUTE_KEY) or getattr(scope.get("route"), "path", None) or "unmatched"
-
-
-async def _deliver(send: Send, message: Message) -> None:
-    try:
-        await send(message)
-    except RuntimeError as error:
-        if _CLOSED not in str(error):
-            raise
-        raise ClientDisconnect from error
 
 
 def _check_address(scope: Scope) -> None:

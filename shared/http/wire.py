@@ -29,6 +29,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from shared.http.connections import Connections
+from shared.http.corked import CorkedTransport
 from shared.http.problems import problem
 from shared.http.request_id import accept_or_make, set_request_id
 
@@ -114,7 +115,7 @@ class WireProtocol(HttpToolsProtocol):
     # --- asyncio.Protocol ---
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as in the base class
-        super().connection_made(transport)
+        super().connection_made(CorkedTransport(transport, self.loop))
         self.address = self._register.counted_as(self.client[0] if self.client else None)
         if not self._register.admit(self):
             self._deaf = True

@@ -96,8 +96,10 @@ class AuditQueue:
         self._waiting.extend(self._repeats.ended(self._clock.now()))
         while self._waiting or self._batch is not None or self._gap is not None:
             if await self._hand_on_batch():
-                continue
-            if self._closing:
+                if len(self._waiting) < _BATCH and not self._closing:
+                    # What came meanwhile gathers first: without that, every few accesses would be a batch.
+                    return
+            elif self._closing:
                 self._give_up()
             else:
                 await asyncio.sleep(_RETRY_S)

@@ -101,7 +101,7 @@ def read_slice(connection: Connection, after: int, up_to: int, limit: int) -> li
         .order_by(audit_entries.c.sequence)
         .limit(limit)
     )
-    return [entry_of(row) for row in connection.execute(query)]
+    return [entry_of(row) for row in connection.execute(query).all()]
 
 
 def entry_of(row: Row[Any]) -> Entry:

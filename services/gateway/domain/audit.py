@@ -28,6 +28,7 @@ _SECRET = re.compile(r"fut_[A-Za-z0-9]{16,}|eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*")
 _MASK = "***"
 # A JSON list has one way to be written and says where each text ends: no two events share it.
 _canonical = json.JSONEncoder(ensure_ascii=True, sort_keys=True, separators=(",", ":")).encode
+_quoted = json.encoder.encode_basestring_ascii
 
 
 class Action(StrEnum):
@@ -161,18 +162,17 @@ def storable(text: str) -> str:
 
 def digest_after(before: Head, event: Event) -> str:
     """SHA-256 of an event in its place, over the digest of the place before."""
-    content = _canonical(
-        [
-            before.digest,
-            before.sequence + 1,
-            rfc3339(event.at),
-            event.user,
-            event.action,
-            event.resource,
-            event.success,
-            event.source.address,
-            event.source.request_id,
-            dict(event.facts),
-        ]
+    # Member by member, which takes half as long as handing the encoder the list.
+    members = (
+        _quoted(before.digest),
+        str(before.sequence + 1),
+        _quoted(rfc3339(event.at)),
+        _quoted(event.user),
+        _quoted(event.action),
+        _quoted(event.resource),
+        "true" if event.success else "false",
+        _quoted(event.source.address),
+        _quoted(event.source.request_id),
+        _canonical(dict(event.facts)),
     )
-    return hashlib.sha256(content.encode()).hexdigest()
+    return hashlib.sha256(f"[{','.join(members)}]".encode()).hexdigest()

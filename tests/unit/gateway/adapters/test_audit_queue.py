@@ -70,6 +70,26 @@ async def test_while_it_runs_events_are_handed_on_without_being_asked_for():
     await running
 
 
+async def test_what_comes_while_a_batch_is_on_its_way_gathers_for_the_next_one():
+    chain = Chain()
+
+    async def deliver(batch: Batch) -> None:
+        await chain.deliver(batch)
+        if len(chain.batches) == 1:
+            queue.put(event(2))
+            asyncio.get_running_loop().call_later(0.01, queue.put, event(3))
+
+    queue = AuditQueue(deliver, FakeClock(), CollectorRegistry())
+    running = asyncio.create_task(queue.run())
+    queue.put(event(1))
+    while len(chain.events()) < 3:
+        chain.delivered.clear()
+        await asyncio.wait_for(chain.delivered.wait(), 5)
+    queue.close()
+    await running
+    assert [len(batch.events) for batch in chain.batches] == [1, 2]
+
+
 async def test_a_batch_that_could_not_be_delivered_comes_again_under_its_name(monkeypatch: pytest.MonkeyPatch):
     chain = Chain()
     chain.away = True

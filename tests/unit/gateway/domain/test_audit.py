@@ -1,5 +1,7 @@
 """The chain of audit entries."""
 
+import hashlib
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -51,6 +53,17 @@ def place(entry: Entry) -> Head:
 
 def sealed(*seals: Seal) -> list[Entry]:
     return CHAIN + append(HEAD, [event_of(seal) for seal in seals])
+
+
+@given(st.text(max_size=20), st.text(max_size=20), st.dictionaries(st.text(max_size=5), st.integers() | st.text()))
+def test_a_digest_is_sha_256_of_a_json_list_that_anybody_can_write(
+    user: str, resource: str, facts: dict[str, int | str]
+):
+    entry = append(HEAD, [event(user=user, resource=resource, facts=facts)])[0]
+    kept = entry.event
+    members = [HEAD.digest, 6, "2026-04-01T12:30:15.123Z", kept.user, "GET /x", kept.resource, True, "192.0.2.1", "r1"]
+    text = json.dumps([*members, facts], sort_keys=True, separators=(",", ":"))
+    assert entry.digest == hashlib.sha256(text.encode()).hexdigest()
 
 
 def test_a_chain_as_written_is_intact():
