@@ -4,15 +4,14 @@ A stream is cut at about `STREAM_LENGTH` events: readers that were away for long
 fill up.
 """
 
-import asyncio
 import json
-import random
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
+from shared.back_off import BackOff
 from shared.contracts.alert import Alert
 from shared.contracts.fields import PayloadInvalid, parse
 from shared.contracts.inspection import FinishedInspection
@@ -29,8 +28,6 @@ BLOCK_S = 2.0
 BATCH = 64
 # A consumer that has not acknowledged for this long is dead; a handler takes milliseconds.
 RECLAIM_AFTER_S = 30.0
-BACK_OFF_MIN_S = 0.2
-BACK_OFF_MAX_S = 10.0
 PAYLOAD = b"payload"
 BEGINNING = b"0-0"
 
@@ -135,7 +132,7 @@ class EventConsumer:
 
     async def run(self) -> None:
         """Handle events until cancelled, by `shared.background.running`; while Redis is away, wait for it."""
-        back_off_s = BACK_OFF_MIN_S
+        back_off = BackOff()
         while True:
             try:
                 await self._ensure_group()
@@ -143,12 +140,10 @@ class EventConsumer:
                 while True:
                     await self._reclaim()
                     await self._handle_new()
-                    back_off_s = BACK_OFF_MIN_S
+                    back_off.reset()
             except RedisError as error:
                 log.warning("events_wait_for_redis", stream=self._stream, error=type(error).__name__)
-                # Spread, so that all consumers do not come back in one moment.
-                await asyncio.sleep(back_off_s * random.uniform(0.5, 1.0))  # noqa: S311 (no secret)
-                back_off_s = min(2 * back_off_s, BACK_OFF_MAX_S)
+                await back_off.pause()
 
     async def _ensure_group(self) -> None:
         try:
@@ -192,7 +187,7 @@ class EventConsumer:
             await self._redis.xack(self._stream, self._group, event_id)
 
     async def _handle_one(self, event_id: bytes, fields: Mapping[bytes, bytes]) -> None:
-        back_off_s = BACK_OFF_MIN_S
+        back_off = BackOff()
         while True:
             try:
                 await self._handle(parse(fields.get(PAYLOAD, b"")))
@@ -201,8 +196,7 @@ class EventConsumer:
                     await self._reject(event_id, fields, error)
                     return
                 log.warning("event_waits", stream=self._stream, event_id=event_id.decode(), code=error.code)
-                await asyncio.sleep(back_off_s)
-                back_off_s = min(2 * back_off_s, BACK_OFF_MAX_S)
+                await back_off.pause()
             except RedisError:
                 raise
             except Exception as error:  # noqa: BLE001 (one bad event must not stop those behind it)

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from services.gateway.adapters.sql_exports import SqlExports
 from services.gateway.domain.audit import Entry
+from shared.back_off import BackOff
 from shared.clock import Clock
 from shared.errors import AppError
 from shared.log import get_logger
@@ -69,19 +70,18 @@ class AuditExporter:
 
     async def run(self) -> None:
         """Send until cancelled; what does not take the entries is tried again, ever more slowly."""
-        back_off_s = _LOOK_S
+        back_off = BackOff(first_s=_LOOK_S, longest_s=_BACK_OFF_MAX_S)
         try:
             while True:
                 try:
                     sent = await to_thread.run_sync(self.send_some)
-                    back_off_s = _LOOK_S
+                    back_off.reset()
                     if not sent:
                         await asyncio.sleep(_LOOK_S)
                 except (AppError, OSError) as error:
                     self._failures.inc()
                     log.warning("audit_export_waits", destination=self._destination.name, error=type(error).__name__)
-                    await asyncio.sleep(back_off_s)
-                    back_off_s = min(2 * back_off_s, _BACK_OFF_MAX_S)
+                    await back_off.pause()
         finally:
             self._destination.close()
 

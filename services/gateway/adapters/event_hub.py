@@ -1,7 +1,6 @@
 """What happens in the suite, read from Redis once and handed to everybody of this process who follows it."""
 
 import asyncio
-import random
 import re
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -14,6 +13,7 @@ from redis.exceptions import RedisError
 
 from services.gateway.domain.errors import InvalidQuery, RedisAway, TooManyStreams
 from services.gateway.domain.events import EndReason, Happening
+from shared.back_off import BackOff
 from shared.contracts import fields
 from shared.contracts.alert import Alert
 from shared.contracts.fields import PayloadInvalid, parse
@@ -29,7 +29,7 @@ STREAMS = 200
 WAITING_EVENTS = 256
 # What a reader who comes back is told of each stream at most: the newest.
 REPLAYED_EVENTS = 1_000
-_BACK_OFF_MIN_S, _BACK_OFF_MAX_S = 0.2, 5.0
+_BACK_OFF_MAX_S = 5.0
 _POSITION = re.compile(r"(\d{1,15}-\d{1,15})_(\d{1,15}-\d{1,15})")
 
 log = get_logger(__name__)
@@ -109,7 +109,7 @@ class EventHub:
 
     async def run(self) -> None:
         """Read until cancelled, by `shared.background.running`; while Redis is away, wait for it."""
-        back_off_s = _BACK_OFF_MIN_S
+        back_off = BackOff(longest_s=_BACK_OFF_MAX_S)
         while True:
             try:
                 positions = {stream: await newest(self._redis, stream) for stream in (ALERTS, JOBS)}
@@ -118,12 +118,10 @@ class EventHub:
                 while True:
                     for stream, event in await read_after(self._redis, self._positions, block_s=BLOCK_S):
                         self._hand_out(stream, event)
-                    back_off_s = _BACK_OFF_MIN_S
+                    back_off.reset()
             except RedisError as error:
                 log.warning("event_hub_waits_for_redis", error=type(error).__name__)
-                # Spread, so that all gateways do not come back in one moment.
-                await asyncio.sleep(back_off_s * random.uniform(0.5, 1.0))  # noqa: S311 (no secret)
-                back_off_s = min(2 * back_off_s, _BACK_OFF_MAX_S)
+                await back_off.pause()
 
     @asynccontextmanager
     async def subscribe(self, who: str, after: str | None) -> AsyncIterator[Follower]:

@@ -65,7 +65,7 @@ def streams() -> FakeStreams:
 
 @pytest.fixture
 async def hub(streams: FakeStreams) -> AsyncIterator[EventHub]:
-    hub = EventHub(streams, CollectorRegistry())  # type: ignore[arg-type]
+    hub = EventHub(streams, CollectorRegistry())
     reading = asyncio.create_task(hub.run())
     await asyncio.sleep(0)
     await asyncio.sleep(0)
@@ -134,7 +134,7 @@ async def test_a_caller_has_so_many_streams_and_those_that_end_make_room(hub: Ev
 
 async def test_before_anything_was_read_there_is_nothing_to_follow(streams: FakeStreams):
     with pytest.raises(RedisAway):
-        await EventHub(streams, CollectorRegistry()).subscribe("olga", None).__aenter__()  # type: ignore[arg-type]
+        await EventHub(streams, CollectorRegistry()).subscribe("olga", None).__aenter__()
 
 
 async def test_a_process_that_leaves_lets_go_of_its_readers(hub: EventHub):
