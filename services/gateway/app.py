@@ -47,6 +47,7 @@ from services.gateway.routes import (
 )
 from services.gateway.routes.cors import open_to_origins
 from services.gateway.routes.door import Door, Observers, ProxyRules
+from services.gateway.routes.guide import GUIDE
 from services.gateway.routes.metrics import MetricsInside
 from services.gateway.settings import GatewaySettings
 from services.gateway.use_cases import use_cases
@@ -247,6 +248,7 @@ def create_app(settings: GatewaySettings) -> ServiceApp:
         probes=probes(engine, parts.redis, parts.transport, parts.upstreams, parts.clock),
         lifespan=gateway.lifespan,
         wrap=gateway.wrap,
+        guide=GUIDE,
     )
     parts.event_hub.end_when(lambda: app.readiness.draining)
     parts.document.describe_gateway(app.api.openapi)

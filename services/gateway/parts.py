@@ -100,7 +100,7 @@ class Parts:
             },
             connect_timeout_s=settings.connect_timeout_s,
         )
-        self.document = SuiteDocument(self.table)
+        self.document = SuiteDocument(self.table, password_form=settings.password_grant)
         self.audit = AuditOffice(
             engine,
             self.stores.audit,

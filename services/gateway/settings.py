@@ -86,8 +86,19 @@ class GatewaySettings(ServiceSettings):
         default=False,
         description="a password that was given to a user only serves to set another",
     )
+    password_grant: bool = Field(
+        default=True,
+        description="`POST /api/v1/auth/token` takes the password form of OAuth 2; without it, people log in at "
+        "`POST /api/v1/auth/login` only",
+    )
     fresh_login_s: int = Field(
         900, ge=60, description="users end their own sessions in one that they logged in to so recently"
+    )
+    fresh_login_for_keys_s: int = Field(
+        12 * 3600,
+        ge=0,
+        description="API keys are made and rotated in a session that was logged in to so recently; 0 for any. NIST SP "
+        "800-63B (2017), section 4.2.3: twelve hours",
     )
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = Field(
         (), description="networks whose X-Forwarded-For is believed; none unless a proxy of your own stands in front"

@@ -12,9 +12,11 @@ from services.gateway.domain.claims import KeyList
 from services.gateway.domain.documents import DocumentationAssets, SuiteDocument
 from services.gateway.domain.events import EventDesk
 from services.gateway.domain.factor_administration import FactorAdministration
+from services.gateway.domain.fresh_login import FreshLogin
 from services.gateway.domain.identity_administration import IdentityAdministration
 from services.gateway.domain.jobs import JobDesk
 from services.gateway.domain.key_administration import KeyAdministration
+from services.gateway.domain.password_form import PasswordForm
 from services.gateway.domain.passwords import PasswordPolicy
 from services.gateway.domain.rate_limit import Limit
 from services.gateway.domain.session_desk import SessionDesk
@@ -43,11 +45,14 @@ def use_cases(parts: Parts) -> list[tuple[type, object]]:
         audit=stores.audit,
         clock=clock,
         entropy=secrets.token_bytes,
+        fresh=FreshLogin(stores.refresh, clock, timedelta(seconds=parts.settings.fresh_login_for_keys_s)),
         ceiling=Limit("key", parts.settings.max_requests_per_hour, parts.settings.burst_requests),
     )
+    sessions = _sessions(parts)
     return [
         (SystemClock, clock),
-        (Sessions, _sessions(parts)),
+        (Sessions, sessions),
+        (PasswordForm, PasswordForm(sessions, offered=parts.settings.password_grant)),
         (SessionDesk, _session_desk(parts)),
         (Accounts, accounts),
         (FactorAdministration, _factor_administration(parts)),
@@ -56,7 +61,7 @@ def use_cases(parts: Parts) -> list[tuple[type, object]]:
             IdentityAdministration,
             IdentityAdministration(identities=stores.identities, floors=parts.floors, audit=stores.audit, clock=clock),
         ),
-        (AuditSearch, AuditSearch(parts.audit.book)),
+        (AuditSearch, AuditSearch(parts.audit.book, stores.users)),
         (EventDesk, EventDesk(feed=parts.event_hub, floors=parts.gatehouse.known, clock=clock)),
         (AlertList, AlertList(alerts=stores.alerts, audit=stores.audit, clock=clock)),
         (JobDesk, JobDesk(jobs=stores.jobs, floors=parts.floors, audit=stores.audit, clock=clock)),
@@ -95,7 +100,7 @@ def _session_desk(parts: Parts) -> SessionDesk:
         floors=parts.floors,
         audit=stores.audit,
         clock=parts.clock,
-        fresh=timedelta(seconds=parts.settings.fresh_login_s),
+        fresh=FreshLogin(stores.refresh, parts.clock, timedelta(seconds=parts.settings.fresh_login_s)),
     )
 
 

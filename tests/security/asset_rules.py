@@ -21,7 +21,9 @@ class Rule(Enum):
     STORED = "what is asked for is about assets: out of reach is a 403, or a 404 where its being there is telling"
     LISTED = "entries about assets out of reach are left out"
     OWNED = "one's own; engineers and administrators who are not limited to assets have everybody's; else a 404"
-    ACCOUNT = "one's own, or all for administrators; who is limited to assets changes nothing that reaches further"
+    ACCOUNT = (
+        "one's own, or all for administrators; who is limited to assets sees and changes none that reach further"
+    )
     SHARED = "belongs to the whole installation and to no asset: the permission alone decides"
     NONE = "nothing about assets"
 
@@ -58,11 +60,10 @@ _RULES: Mapping[Rule, tuple[str, ...]] = {
         "POST /api/v1/users/{username}/second-factor/recovery-codes", "GET /api/v1/identities",
         "PATCH /api/v1/identities/{identity_id}", "GET /api/v1/api-keys", "POST /api/v1/api-keys",
         "PATCH /api/v1/api-keys/{key_id}", "DELETE /api/v1/api-keys/{key_id}",
-        "POST /api/v1/api-keys/{key_id}/rotate",
+        "POST /api/v1/api-keys/{key_id}/rotate", "GET /api/v1/audit", "GET /api/v1/audit/export",
     ),
     Rule.SHARED: (
-        "GET /api/v1/audit", "GET /api/v1/audit/verify", "GET /api/v1/audit/export",
-        "GET /api/v1/twin/status", "GET /api/v1/twin/models", "POST /api/v1/twin/models",
+        "GET /api/v1/audit/verify", "GET /api/v1/twin/status", "GET /api/v1/twin/models", "POST /api/v1/twin/models",
         "GET /api/v1/twin/models/{model}", "GET /api/v1/twin/models/{model}/versions/{version}",
         "DELETE /api/v1/twin/models/{model}/versions/{version}", "POST /api/v1/twin/models/{model}/activate",
         "GET /api/v1/twin/trusted-keys", "POST /api/v1/twin/trusted-keys",
@@ -111,7 +112,10 @@ asset out does not widen that: a request that could name one and does not is ref
 _BELOW = """
 Models, detectors, their limits and alert rules serve every asset. Whoever may publish, train or set thresholds changes
 them for all, limited to some assets or not: give these permissions to people whom the whole installation may trust.
-Lists of users and keys name all of them to whoever may read them.
+
+An administrator who is limited to assets sees the users, sessions and keys that reach no further, and reads in the
+audit trail what those users and the administrator did. Identities of providers are for those who are not limited:
+which assets one of them reaches is said anew by each token.
 
 An upload is for whoever sent it, and for engineers and administrators who are not limited to assets; to anybody else
 a request that names it is answered as if there were none.

@@ -1,10 +1,11 @@
 """Password hashes by passlib: argon2id, off the event loop, two at a time."""
 
+import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
-from anyio import CapacityLimiter, to_thread
 from passlib.context import CryptContext
 
 from services.gateway.domain.errors import HasherBusy
@@ -31,9 +32,11 @@ class PasslibHasher:
             argon2__time_cost=_PASSES,
             argon2__parallelism=_LANES,
         )
+        # Threads of its own: the C library keeps the 19 MiB of a hash for each thread that ever made one, and of the
+        # threads that everybody shares all would have made one in the end.
+        self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="password-hash")
         # The first call makes the hash that the others verify: left to the first stranger, it would take twice as long.
-        self._context.dummy_verify()
-        self._turns = CapacityLimiter(_AT_ONCE)
+        self._threads.submit(self._context.dummy_verify).result()
         self._inside = 0
 
     async def hash(self, password: str) -> str:
@@ -60,6 +63,6 @@ class PasslibHasher:
             raise HasherBusy
         self._inside += 1
         try:
-            return await to_thread.run_sync(work, limiter=self._turns)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
         finally:
             self._inside -= 1

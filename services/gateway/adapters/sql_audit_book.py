@@ -115,6 +115,8 @@ def _filtered(query: Select[Any], wanted: AuditFilter) -> Select[Any]:
     columns = audit_entries.c
     if wanted.user is not None:
         query = query.where(columns.username == storable(wanted.user))
+    if wanted.users is not None:
+        query = query.where(columns.username.in_(wanted.users))
     if wanted.action_prefix is not None:
         # Neither LIKE nor a range means the same on both databases; this does.
         prefix = storable(wanted.action_prefix)

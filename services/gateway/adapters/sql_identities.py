@@ -8,10 +8,11 @@ from anyio import to_thread
 from sqlalchemy import Engine, Row, insert, select, update
 
 from services.gateway.adapters.moments import from_ms, to_ms
+from services.gateway.adapters.shown_rows import shown_page
 from services.gateway.adapters.tables import external_identities as identities
 from services.gateway.domain.errors import IdentityMissing
 from services.gateway.domain.external_identity import ExternalIdentity, Vouched, identity_id
-from services.gateway.domain.pages import Page, read_cursor, write_cursor
+from services.gateway.domain.pages import Page, read_cursor
 from shared.database import read, take_turns, write
 from shared.principal import Role
 
@@ -69,13 +70,9 @@ class SqlIdentities:
             return _identity(row)
 
     def _page(self, limit: int, after: str | None) -> Page[ExternalIdentity]:
-        query = select(identities).order_by(identities.c.identity_id).limit(limit + 1)
-        if after is not None:
-            query = query.where(identities.c.identity_id > after)
+        key = identities.c.identity_id
         with read(self._engine) as connection:
-            rows = connection.execute(query).all()
-        more = len(rows) > limit
-        return Page(tuple(map(_identity, rows[:limit])), write_cursor(rows[limit - 1].identity_id) if more else None)
+            return shown_page(connection, select(identities), key, after=after, limit=limit, show=_identity)
 
     def _get(self, identity_id: str) -> ExternalIdentity:
         with read(self._engine) as connection:

@@ -8,13 +8,15 @@ from anyio import to_thread
 from sqlalchemy import Engine, Row, Select, delete, insert, or_, select, update
 
 from services.gateway.adapters.moments import from_ms, optional_from_ms, to_ms
-from services.gateway.adapters.tables import api_keys
+from services.gateway.adapters.shown_rows import shown_page
+from services.gateway.adapters.tables import api_keys, users
 from services.gateway.domain.addresses import parse_network
-from services.gateway.domain.api_keys import ApiKey, KeyState
+from services.gateway.domain.api_keys import ApiKey, KeyState, narrow_assets
+from services.gateway.domain.delegation import Shown
 from services.gateway.domain.errors import ChangedMeanwhile
 from services.gateway.domain.key_errors import ApiKeyMissing
 from services.gateway.domain.key_requests import KeyFilter
-from services.gateway.domain.pages import Page, read_cursor, write_cursor
+from services.gateway.domain.pages import Page, read_cursor
 from services.gateway.domain.rate_limit import Limit
 from services.gateway.domain.users import scopes_of
 from shared.database import read, write
@@ -33,8 +35,10 @@ class SqlKeys:
     async def add(self, key: ApiKey) -> None:
         await to_thread.run_sync(self._add, key)
 
-    async def page(self, wanted: KeyFilter, *, now: datetime, limit: int, cursor: str | None) -> Page[ApiKey]:
-        return await to_thread.run_sync(self._page, wanted, to_ms(now), limit, read_cursor(cursor))
+    async def page(
+        self, wanted: KeyFilter, *, now: datetime, limit: int, cursor: str | None, shown: Shown
+    ) -> Page[ApiKey]:
+        return await to_thread.run_sync(self._page, wanted, to_ms(now), limit, read_cursor(cursor), shown)
 
     async def replace(self, key: ApiKey) -> ApiKey:
         return await to_thread.run_sync(self._replace, key)
@@ -65,14 +69,15 @@ class SqlKeys:
         with write(self._engine) as connection:
             connection.execute(insert(api_keys).values(key_row(key)))
 
-    def _page(self, wanted: KeyFilter, now_ms: int, limit: int, after: str | None) -> Page[ApiKey]:
-        query = _only(wanted, now_ms).order_by(api_keys.c.key_id).limit(limit + 1)
-        if after is not None:
-            query = query.where(api_keys.c.key_id > after)
+    def _page(self, wanted: KeyFilter, now_ms: int, limit: int, after: str | None, shown: Shown) -> Page[ApiKey]:
+        def show(row: Row[Any]) -> ApiKey | None:
+            key = _key(row)
+            return key if shown(key.owner, narrow_assets(tuple(row.owner_assets), key.assets)) else None
+
+        owners = users.c.assets.label("owner_assets")
+        query = _only(wanted, now_ms).add_columns(owners).join(users, users.c.username == api_keys.c.owner)
         with read(self._engine) as connection:
-            rows = connection.execute(query).all()
-        more = len(rows) > limit
-        return Page(tuple(map(_key, rows[:limit])), write_cursor(rows[limit - 1].key_id) if more else None)
+            return shown_page(connection, query, api_keys.c.key_id, after=after, limit=limit, show=show)
 
     def _replace(self, key: ApiKey) -> ApiKey:
         changed = (

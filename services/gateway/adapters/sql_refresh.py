@@ -6,11 +6,13 @@ from typing import Any
 from anyio import to_thread
 from sqlalchemy import Connection, Engine, Row, Select, and_, insert, or_, select, update
 
+from services.gateway.adapters.audit_rows import append_in
 from services.gateway.adapters.moments import from_ms, optional_from_ms, to_ms
 from services.gateway.adapters.tables import refresh_families, refresh_tokens, users
 from services.gateway.domain.errors import InvalidQuery, RefreshRejected, SessionMissing, WrongCredentials
 from services.gateway.domain.pages import Page, read_cursor, write_cursor
 from services.gateway.domain.refresh import Family, RefreshToken, Verdict, judge
+from services.gateway.domain.sessions import Tell
 from shared.database import read, write
 from shared.retention import delete_rows
 
@@ -33,9 +35,9 @@ class SqlRefresh:
         return await to_thread.run_sync(self._family, family_id)
 
     async def rotate(
-        self, digest: bytes, successor_digest: bytes, *, now: datetime, idle: timedelta
+        self, digest: bytes, successor_digest: bytes, *, now: datetime, idle: timedelta, tell: Tell
     ) -> tuple[Verdict, Family]:
-        return await to_thread.run_sync(self._rotate, digest, successor_digest, now, idle)
+        return await to_thread.run_sync(self._rotate, digest, successor_digest, now, idle, tell)
 
     async def revoke(self, family_id: str, now: datetime) -> None:
         await to_thread.run_sync(self._revoke, family_id, now)
@@ -81,7 +83,9 @@ class SqlRefresh:
             raise RefreshRejected
         return _family(row)
 
-    def _rotate(self, digest: bytes, successor_digest: bytes, now: datetime, idle: timedelta) -> tuple[Verdict, Family]:
+    def _rotate(
+        self, digest: bytes, successor_digest: bytes, now: datetime, idle: timedelta, tell: Tell
+    ) -> tuple[Verdict, Family]:
         with write(self._engine) as connection:
             token, family = _find(connection, digest)
             verdict = judge(token, family, now)
@@ -97,6 +101,8 @@ class SqlRefresh:
                     .where(refresh_families.c.family_id == family.family_id)
                     .values(refreshed_at_ms=to_ms(now))
                 )
+            if (event := tell(verdict, family)) is not None:
+                append_in(connection, [event])
         return verdict, family
 
     def _revoke(self, family_id: str, now: datetime) -> None:

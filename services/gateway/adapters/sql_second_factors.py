@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, Row, delete, insert, or_, select, upd
 from services.gateway.adapters.moments import from_ms, optional_from_ms, to_ms
 from services.gateway.adapters.sql_users import drop_factor, end_sessions, find_user
 from services.gateway.adapters.tables import recovery_codes, second_factors, users
+from services.gateway.domain.delegation import Check
 from services.gateway.domain.factor_errors import SecondFactorEnrolled, SecondFactorMissing
 from services.gateway.domain.second_factor import Factor
 from services.gateway.domain.users import User, is_username
@@ -42,8 +43,8 @@ class SqlSecondFactors:
     async def replace_recovery_codes(self, username: str, digests: tuple[bytes, ...]) -> None:
         await to_thread.run_sync(self._replace_recovery_codes, username, digests)
 
-    async def remove(self, username: str, *, now: datetime, kept_session: str | None) -> User:
-        return await to_thread.run_sync(self._remove, username, now, kept_session)
+    async def remove(self, username: str, *, now: datetime, kept_session: str | None, check: Check) -> User:
+        return await to_thread.run_sync(self._remove, username, now, kept_session, check)
 
     def _get(self, username: str) -> Factor:
         with read(self._engine) as connection:
@@ -97,9 +98,11 @@ class SqlSecondFactors:
                 raise SecondFactorMissing
             _keep_codes(connection, username, digests)
 
-    def _remove(self, username: str, now: datetime, kept_session: str | None) -> User:
+    def _remove(self, username: str, now: datetime, kept_session: str | None, check: Check) -> User:
         with write(self._engine) as connection:
-            if not find_user(connection, username, lock=True).second_factor:
+            user = find_user(connection, username, lock=True)
+            check(user)
+            if not user.second_factor:
                 raise SecondFactorMissing
             drop_factor(connection, username)
             return _changed(connection, username, now, kept_session, second_factor=False)

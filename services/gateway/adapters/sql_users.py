@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from anyio import to_thread
@@ -9,10 +10,12 @@ from sqlalchemy import Connection, Engine, Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from services.gateway.adapters.moments import from_ms, optional_from_ms, to_ms
+from services.gateway.adapters.shown_rows import shown_page
 from services.gateway.adapters.tables import api_keys, recovery_codes, refresh_families, second_factors, users
 from services.gateway.domain.accounts import UserChange, apply_change, check_not_last
+from services.gateway.domain.delegation import Check, Shown
 from services.gateway.domain.errors import UserExists, UserMissing
-from services.gateway.domain.pages import Page, read_cursor, write_cursor
+from services.gateway.domain.pages import Page, read_cursor
 from services.gateway.domain.users import User, is_username
 from shared.database import read, take_turns, write
 from shared.principal import Role
@@ -23,7 +26,7 @@ _ADMINISTRATORS = ("administrators",)
 
 
 class SqlUsers:
-    """Implements `accounts.UserStore`."""
+    """Implements `accounts.UserStore` and `audit_search.UserNames`."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -34,17 +37,28 @@ class SqlUsers:
     async def add(self, user: User) -> None:
         await to_thread.run_sync(self._add, user)
 
-    async def page(self, *, limit: int, cursor: str | None) -> Page[User]:
-        return await to_thread.run_sync(self._page, limit, read_cursor(cursor))
+    async def page(self, *, limit: int, cursor: str | None, shown: Shown) -> Page[User]:
+        return await to_thread.run_sync(self._page, limit, read_cursor(cursor), shown)
 
-    async def change(self, username: str, change: UserChange, now: datetime) -> User:
-        return await to_thread.run_sync(self._change, username, change, now)
+    async def names(self, shown: Shown) -> frozenset[str]:
+        return await to_thread.run_sync(self._names, shown)
+
+    async def change(self, username: str, change: UserChange, now: datetime, *, check: Check) -> User:
+        return await to_thread.run_sync(self._change, username, change, now, check)
 
     async def set_password(
-        self, username: str, password_hash: str, now: datetime, *, short: bool = False, given: bool = False
+        self,
+        username: str,
+        password_hash: str,
+        now: datetime,
+        *,
+        check: Check,
+        short: bool = False,
+        given: bool = False,
+        keys_too: bool = False,
     ) -> User:
         changed = {"password_hash": password_hash, "short_password": short, "given_password": given}
-        return await to_thread.run_sync(self._set_password, username, changed, now)
+        return await to_thread.run_sync(partial(self._set_password, username, changed, now, check, keys_too=keys_too))
 
     async def note_login(self, username: str, now: datetime) -> None:
         await to_thread.run_sync(self._note_login, username, now)
@@ -52,8 +66,8 @@ class SqlUsers:
     async def replace_hash(self, username: str, old: str, new: str) -> None:
         await to_thread.run_sync(self._replace_hash, username, old, new)
 
-    async def delete(self, username: str, now: datetime) -> User:
-        return await to_thread.run_sync(self._delete, username, now)
+    async def delete(self, username: str, now: datetime, *, check: Check) -> User:
+        return await to_thread.run_sync(self._delete, username, now, check)
 
     def _get(self, username: str) -> User:
         with read(self._engine) as connection:
@@ -66,34 +80,44 @@ class SqlUsers:
         except IntegrityError:
             raise UserExists(user.username) from None
 
-    def _page(self, limit: int, after: str | None) -> Page[User]:
-        query = select(users).where(users.c.deleted_at_ms.is_(None)).order_by(users.c.username).limit(limit + 1)
-        if after is not None:
-            query = query.where(users.c.username > after)
-        with read(self._engine) as connection:
-            rows = connection.execute(query).all()
-        more = len(rows) > limit
-        return Page(tuple(map(_user, rows[:limit])), write_cursor(rows[limit - 1].username) if more else None)
+    def _page(self, limit: int, after: str | None, shown: Shown) -> Page[User]:
+        def show(row: Row[Any]) -> User | None:
+            user = _user(row)
+            return user if shown(user.username, user.assets) else None
 
-    def _change(self, username: str, change: UserChange, now: datetime) -> User:
+        query = select(users).where(users.c.deleted_at_ms.is_(None))
+        with read(self._engine) as connection:
+            return shown_page(connection, query, users.c.username, after=after, limit=limit, show=show)
+
+    def _names(self, shown: Shown) -> frozenset[str]:
+        with read(self._engine) as connection:
+            rows = connection.execute(select(users.c.username, users.c.assets)).all()
+        return frozenset(row.username for row in rows if shown(row.username, tuple(row.assets)))
+
+    def _change(self, username: str, change: UserChange, now: datetime, check: Check) -> User:
         with write(self._engine) as connection:
             take_turns(connection, _ADMINISTRATORS)
             user = find_user(connection, username, lock=True)
+            check(user)
             changed = apply_change(user, change, other_admins=_other_admins(connection, username))
             _store(connection, changed)
             if not changed.active:
                 end_sessions(connection, username, now)
         return changed
 
-    def _set_password(self, username: str, changed: dict[str, Any], now: datetime) -> User:
+    def _set_password(
+        self, username: str, changed: dict[str, Any], now: datetime, check: Check, *, keys_too: bool
+    ) -> User:
         with write(self._engine) as connection:
-            find_user(connection, username, lock=True)
+            check(find_user(connection, username, lock=True))
             connection.execute(
                 update(users)
                 .where(users.c.username == username)
                 .values(changed | {"password_changed_at_ms": to_ms(now), "generation": users.c.generation + 1})
             )
             end_sessions(connection, username, now)
+            if keys_too:
+                _deactivate_keys(connection, username)
             return find_user(connection, username)
 
     def _note_login(self, username: str, now: datetime) -> None:
@@ -106,10 +130,11 @@ class SqlUsers:
         with write(self._engine) as connection:
             connection.execute(update(users).where(unchanged).values(password_hash=new))
 
-    def _delete(self, username: str, now: datetime) -> User:
+    def _delete(self, username: str, now: datetime, check: Check) -> User:
         with write(self._engine) as connection:
             take_turns(connection, _ADMINISTRATORS)
             user = find_user(connection, username, lock=True)
+            check(user)
             check_not_last(user, other_admins=_other_admins(connection, username))
             deleted = apply_change(user, UserChange(active=False), other_admins=1)
             _store(connection, deleted)
@@ -164,6 +189,12 @@ def end_sessions(connection: Connection, username: str, now: datetime, *, kept: 
     if kept is not None:
         ended &= refresh_families.c.family_id != kept
     connection.execute(update(refresh_families).where(ended).values(revoked_at_ms=to_ms(now)))
+
+
+def _deactivate_keys(connection: Connection, username: str) -> None:
+    # What was verified with them before has the stamp of their owner, whose generation rises too.
+    own = (api_keys.c.owner == username) & api_keys.c.active.is_(True)
+    connection.execute(update(api_keys).where(own).values(active=False, generation=api_keys.c.generation + 1))
 
 
 def drop_factor(connection: Connection, username: str) -> None:

@@ -4,11 +4,20 @@ from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Protocol
 
 from services.gateway.domain.audit import RESERVED_NAMES, Action, Event, Source
 from services.gateway.domain.credentials import user_stamp
-from services.gateway.domain.delegation import check_holds, check_reaches
+from services.gateway.domain.delegation import (
+    Check,
+    Shown,
+    check_holds,
+    check_holds_all_of,
+    check_reaches,
+    shown_to,
+    unchanged,
+)
 from services.gateway.domain.errors import LastAdmin, NotAllowed, PasswordRefused, UserExists, WrongCredentials
 from services.gateway.domain.pages import Page
 from services.gateway.domain.passwords import PasswordPolicy, is_short, min_length
@@ -40,7 +49,7 @@ class UserRequest:
 
 
 class UserStore(Protocol):
-    """Keeps users; each method is one transaction."""
+    """Keeps users; each method is one transaction, and nothing is changed where its `check` raises."""
 
     async def get(self, username: str) -> User:
         """Raise `UserMissing` if there is none."""
@@ -50,24 +59,33 @@ class UserStore(Protocol):
         """Raise `UserExists` if the name is or was taken."""
         ...
 
-    async def page(self, *, limit: int, cursor: str | None) -> Page[User]:
-        """Users by name."""
+    async def page(self, *, limit: int, cursor: str | None, shown: Shown) -> Page[User]:
+        """Users by name, as far as they are shown."""
         ...
 
-    async def change(self, username: str, change: UserChange, now: datetime) -> User:
+    async def change(self, username: str, change: UserChange, now: datetime, *, check: Check) -> User:
         """Apply a change and raise the generation; `LastAdmin` rather than leave no administrator."""
         ...
 
     async def set_password(
-        self, username: str, password_hash: str, now: datetime, *, short: bool = False, given: bool = False
+        self,
+        username: str,
+        password_hash: str,
+        now: datetime,
+        *,
+        check: Check,
+        short: bool = False,
+        given: bool = False,
+        keys_too: bool = False,
     ) -> User:
         """Set the hash, raise the generation and end every session of the user.
 
-        `short`: it may only be used beside a second factor; `given`: somebody else chose it.
+        `short`: it may only be used beside a second factor; `given`: somebody else chose it; `keys_too`: deactivate
+        the user's API keys.
         """
         ...
 
-    async def delete(self, username: str, now: datetime) -> User:
+    async def delete(self, username: str, now: datetime, *, check: Check) -> User:
         """Delete a user for good, end every session and raise the generation; the name stays taken."""
         ...
 
@@ -138,19 +156,24 @@ class Accounts:
         self._audit = audit
         self._clock = clock
 
-    async def get(self, username: str) -> User:
+    async def get(self, caller: Principal, username: str) -> User:
         """Find a user.
 
         Raises
         ------
         UserMissing
             If there is none of this name.
+        BeyondOwnRights
+            If it is somebody else, and not limited to assets that the caller reaches.
         """
-        return await self._users.get(username)
+        user = await self._users.get(username)
+        if user.username != caller.subject:
+            check_reaches(caller, user.assets)
+        return user
 
-    async def page(self, *, limit: int, cursor: str | None) -> Page[User]:
-        """List users by name."""
-        return await self._users.page(limit=limit, cursor=cursor)
+    async def page(self, caller: Principal, *, limit: int, cursor: str | None) -> Page[User]:
+        """List the users that the caller administers, and the caller, by name."""
+        return await self._users.page(limit=limit, cursor=cursor, shown=shown_to(caller))
 
     async def create(self, caller: Principal, asked: UserRequest, source: Source) -> User:
         """Add a user.
@@ -198,16 +221,18 @@ class Accounts:
         LastAdmin
             If nobody would be left to administer.
         """
+
+        def check(user: User) -> None:
+            check_reaches(caller, user.assets)
+            if change.role is not None or change.assets is not None:
+                after = apply_change(user, change, other_admins=1)
+                check_holds(caller, ROLE_PERMISSIONS[after.role], after.assets)
+
         await self._floors.require_reachable()
-        user = await self._users.get(username)
-        check_reaches(caller, user.assets)
-        if change.role is not None or change.assets is not None:
-            after = apply_change(user, change, other_admins=1)
-            check_holds(caller, ROLE_PERMISSIONS[after.role], after.assets)
         asked = {"role": change.role, "active": change.active, "assets": change.assets}
         facts: dict[str, JSON] = {name: value for name, value in asked.items() if value is not None}
         async with self._act(caller, Action.USER_CHANGED, username, source, facts):
-            user = await self._users.change(username, change, self._clock.now())
+            user = await self._users.change(username, change, self._clock.now(), check=check)
         await self._floors.raise_to(user_stamp(username, user.generation))
         return user
 
@@ -224,17 +249,30 @@ class Accounts:
             If nobody would be left to administer.
         """
         await self._floors.require_reachable()
-        check_reaches(caller, (await self._users.get(username)).assets)
         async with self._act(caller, Action.USER_DELETED, username, source):
-            user = await self._users.delete(username, self._clock.now())
+            user = await self._users.delete(
+                username, self._clock.now(), check=lambda user: check_reaches(caller, user.assets)
+            )
         await self._floors.raise_to(user_stamp(username, user.generation))
 
     async def set_password(
-        self, caller: Principal, username: str, new: str, current: str | None, source: Source
+        self,
+        caller: Principal,
+        username: str,
+        new: str,
+        current: str | None,
+        source: Source,
+        *,
+        deactivate_keys: bool = False,
     ) -> None:
         """Set a password and end every session of the user.
 
         A user proves the current password first; an administrator may set somebody else's without.
+
+        Parameters
+        ----------
+        deactivate_keys
+            Whether the user's API keys end too, as after a theft: whoever had a session could have made one.
 
         Raises
         ------
@@ -246,6 +284,8 @@ class Accounts:
             If the current password is wrong or missing.
         PasswordRefused
             If the new password breaks the policy.
+        ChangedMeanwhile
+            If the user was changed after the current password was proved.
         """
         own = caller.subject == username
         if not own and not caller.may(Permission.MANAGE_USERS):
@@ -259,14 +299,23 @@ class Accounts:
                 await self._throttle.forgive(username, source.address)
             if user.given_password and new == current:
                 raise PasswordRefused(("choose another than the one that was given to you",), "/new_password")
+            check = unchanged(user)
         else:
-            check_holds(caller, ROLE_PERMISSIONS[user.role], user.assets)
+            check = partial(check_holds_all_of, caller)
+            check(user)
         shortest = min_length(second_factor=user.second_factor)
         await self._policy.check(new, username, min_length=shortest, pointer="/new_password")
         password_hash = await self._hasher.hash(new)
-        async with self._act(caller, Action.PASSWORD_CHANGED, username, source):
+        facts = {"keys_deactivated": True} if deactivate_keys else None
+        async with self._act(caller, Action.PASSWORD_CHANGED, username, source, facts):
             changed = await self._users.set_password(
-                username, password_hash, self._clock.now(), short=is_short(new), given=not own
+                username,
+                password_hash,
+                self._clock.now(),
+                check=check,
+                short=is_short(new),
+                given=not own,
+                keys_too=deactivate_keys,
             )
         await self._floors.raise_to(user_stamp(username, changed.generation))
 

@@ -9,10 +9,17 @@ from services.gateway.domain.openapi import Document, merge
 
 
 class SuiteDocument:
-    """The merged OpenAPI document; merged anew only when a service's own has changed."""
+    """The merged OpenAPI document; merged anew only when a service's own has changed.
 
-    def __init__(self, table: AccessTable) -> None:
+    Parameters
+    ----------
+    password_form
+        Whether the password form of OAuth 2 is offered.
+    """
+
+    def __init__(self, table: AccessTable, *, password_form: bool = True) -> None:
         self._table = table
+        self._password_form = password_form
         self._services: dict[Service, Document] = {}
         self._merged: Document | None = None
         self._own: Callable[[], Document] = lambda: {"openapi": "3.1.0", "info": {}, "paths": {}}
@@ -37,7 +44,7 @@ class SuiteDocument:
         """The document of the suite."""
         if self._merged is None:
             in_order = {service: self._services[service] for service in Service if service in self._services}
-            self._merged = merge(self._own(), in_order, self._table)
+            self._merged = merge(self._own(), in_order, self._table, password_form=self._password_form)
         return self._merged
 
 

@@ -72,7 +72,17 @@ class FreshLoginRequired(AppError):
     code: ClassVar[str] = "auth.fresh_login_required"
 
     def __init__(self, within_s: int) -> None:
-        super().__init__("log in again, and end sessions in the new one", login_within_s=within_s)
+        super().__init__("log in again, and do this in the new session", login_within_s=within_s)
+
+
+class PasswordFormOff(AppError):
+    """The password form of OAuth 2 is not offered here (RFC 9700, section 2.4)."""
+
+    kind: ClassVar[Kind] = Kind.FORBIDDEN
+    code: ClassVar[str] = "auth.password_form_off"
+
+    def __init__(self) -> None:
+        super().__init__("the password form of OAuth 2 is switched off here: log in at /api/v1/auth/login")
 
 
 class NotEntitled(AppError):

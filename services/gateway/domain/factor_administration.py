@@ -2,10 +2,11 @@
 
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from functools import partial
 
 from services.gateway.domain.audit import Action, Event, Source
 from services.gateway.domain.credentials import UserReader, Verified, user_stamp
-from services.gateway.domain.delegation import check_holds
+from services.gateway.domain.delegation import check_holds_all_of, unchanged
 from services.gateway.domain.errors import NotAllowed, WrongCredentials
 from services.gateway.domain.factor_errors import OnlyOneself, SecondFactorEnrolled, SecondFactorMissing
 from services.gateway.domain.proofs import LoginThrottle, Prover
@@ -22,7 +23,7 @@ from services.gateway.domain.second_factor import (
 from services.gateway.domain.sessions import AuditTrail, Entropy, Floors
 from services.gateway.domain.users import User
 from shared.clock import Clock
-from shared.principal import ROLE_PERMISSIONS, Permission
+from shared.principal import Permission
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +170,8 @@ class FactorAdministration:
             If there is none.
         WrongCredentials
             If the user's own password or code is wrong or missing.
+        ChangedMeanwhile
+            If the user was changed after they were proved.
         """
         principal = caller.principal
         own = principal.subject == username
@@ -176,14 +179,14 @@ class FactorAdministration:
             raise NotAllowed(Permission.MANAGE_USERS.value)
         await self._floors.require_reachable()
         user = await self._users.get(username)
-        if not own:
-            check_holds(principal, ROLE_PERMISSIONS[user.role], user.assets)
-        elif user.second_factor:
+        check = unchanged(user) if own else partial(check_holds_all_of, principal)
+        check(user)
+        if own and user.second_factor:
             await self._prove_password(user, password, Action.SECOND_FACTOR_REMOVED, source)
             await self._prove_code(user, code, Action.SECOND_FACTOR_REMOVED, source)
         async with self._act(principal.subject, Action.SECOND_FACTOR_REMOVED, username, source):
             changed = await self._factors.remove(
-                username, now=self._clock.now(), kept_session=caller.session_id if own else None
+                username, now=self._clock.now(), kept_session=caller.session_id if own else None, check=check
             )
         await self._floors.raise_to(user_stamp(username, changed.generation))
 

@@ -3,12 +3,16 @@
 from typing import Protocol
 
 from services.gateway.domain.audit import Action, Event, Source
+from services.gateway.domain.delegation import check_reaches
 from services.gateway.domain.external_callers import identity_stamp
 from services.gateway.domain.external_identity import ExternalIdentity
 from services.gateway.domain.pages import Page
 from services.gateway.domain.sessions import AuditTrail, Floors
 from shared.clock import Clock
 from shared.principal import Principal
+
+# Where somebody may be limited to assets or not, nobody is taken to be.
+_ANY_ASSETS: tuple[str, ...] = ()
 
 
 class IdentityStore(Protocol):
@@ -36,8 +40,15 @@ class IdentityAdministration:
         self._audit = audit
         self._clock = clock
 
-    async def page(self, *, limit: int, cursor: str | None) -> Page[ExternalIdentity]:
-        """List those who were here."""
+    async def page(self, caller: Principal, *, limit: int, cursor: str | None) -> Page[ExternalIdentity]:
+        """List those who were here.
+
+        Raises
+        ------
+        BeyondOwnRights
+            If the caller is limited to assets: which ones an identity reaches is said anew by each of its tokens.
+        """
+        check_reaches(caller, _ANY_ASSETS)
         return await self._identities.page(limit=limit, cursor=cursor)
 
     async def set_active(
@@ -47,11 +58,14 @@ class IdentityAdministration:
 
         Raises
         ------
+        BeyondOwnRights
+            As for `page`.
         IdentityMissing
             If there is none of this id.
         RedisAway
             If the other replicas could not be told.
         """
+        check_reaches(caller, _ANY_ASSETS)
         await self._floors.require_reachable()
         known = await self._identities.get(identity_id)
         event = Event(

@@ -8,9 +8,10 @@ from typing import Protocol
 from services.gateway.domain import api_keys
 from services.gateway.domain.api_keys import ApiKey, MintedKey
 from services.gateway.domain.audit import Action, Event, Source
-from services.gateway.domain.credentials import UserReader, key_stamp
-from services.gateway.domain.delegation import check_holds, check_reaches
+from services.gateway.domain.credentials import UserReader, Verified, key_stamp
+from services.gateway.domain.delegation import Shown, check_holds, check_reaches, shown_to
 from services.gateway.domain.errors import NotAllowed
+from services.gateway.domain.fresh_login import FreshLogin
 from services.gateway.domain.key_errors import ApiKeyMissing, ExternalCaller, ScopesTooWide
 from services.gateway.domain.key_requests import Keep, KeyChange, KeyFilter, KeyRequest
 from services.gateway.domain.pages import Page
@@ -36,8 +37,10 @@ class KeyStore(Protocol):
         """Keep a new key."""
         ...
 
-    async def page(self, wanted: KeyFilter, *, now: datetime, limit: int, cursor: str | None) -> Page[ApiKey]:
-        """Keys by id."""
+    async def page(
+        self, wanted: KeyFilter, *, now: datetime, limit: int, cursor: str | None, shown: Shown
+    ) -> Page[ApiKey]:
+        """Keys by id, as far as they are shown."""
         ...
 
     async def replace(self, key: ApiKey) -> ApiKey:
@@ -57,6 +60,8 @@ class KeyAdministration:
 
     Parameters
     ----------
+    fresh
+        How recent the login of a session is in which a key's text is given out.
     ceiling
         The allowance of all callers, which only those who manage keys exceed for a key.
     """
@@ -70,6 +75,7 @@ class KeyAdministration:
         audit: AuditTrail,
         clock: Clock,
         entropy: Entropy,
+        fresh: FreshLogin,
         ceiling: Limit,
     ) -> None:
         self._keys = keys
@@ -78,10 +84,11 @@ class KeyAdministration:
         self._audit = audit
         self._clock = clock
         self._entropy = entropy
+        self._fresh = fresh
         self._ceiling = ceiling
 
     async def page(self, caller: Principal, wanted: KeyFilter, *, limit: int, cursor: str | None) -> Page[ApiKey]:
-        """List the caller's keys, or all for those who manage keys.
+        """List the caller's keys; for those who manage keys, also all that reach no further than they do.
 
         Raises
         ------
@@ -92,9 +99,10 @@ class KeyAdministration:
             if wanted.owner not in {None, caller.subject}:
                 raise NotAllowed(Permission.MANAGE_KEYS.value)
             wanted = replace(wanted, owner=caller.subject)
-        return await self._keys.page(wanted, now=self._clock.now(), limit=limit, cursor=cursor)
+        shown = shown_to(caller)
+        return await self._keys.page(wanted, now=self._clock.now(), limit=limit, cursor=cursor, shown=shown)
 
-    async def create(self, caller: Principal, asked: KeyRequest, source: Source) -> tuple[ApiKey, MintedKey]:
+    async def create(self, verified: Verified, asked: KeyRequest, source: Source) -> tuple[ApiKey, MintedKey]:
         """Make a key; its text is in the second part of the answer and nowhere else.
 
         Raises
@@ -113,7 +121,11 @@ class KeyAdministration:
             If it would end in the past or live too long.
         ExternalCaller
             If the caller has no account here that could own it.
+        FreshLoginRequired
+            If the login of the caller's session is too long ago.
         """
+        caller = verified.principal
+        await self._fresh.require(verified)
         owner = await self._owner(caller, asked.owner or caller.subject)
         role_scopes = ROLE_PERMISSIONS[owner.role]
         scopes = _DEFAULT_SCOPES & role_scopes & caller.permissions if asked.scopes is None else asked.scopes
@@ -179,7 +191,7 @@ class KeyAdministration:
         return await self._store(changed, self._act(caller, Action.KEY_CHANGED, key_id, source, facts))
 
     async def rotate(
-        self, caller: Principal, key_id: str, overlap: timedelta, source: Source
+        self, verified: Verified, key_id: str, overlap: timedelta, source: Source
     ) -> tuple[ApiKey, MintedKey]:
         """Give a key a new text; the old one counts for the overlap only, and the one before it no longer.
 
@@ -189,7 +201,11 @@ class KeyAdministration:
             If there is no such key, or it is not the caller's to manage.
         BeyondOwnRights
             If it is somebody else's, or a key asks, and it may do more than the caller.
+        FreshLoginRequired
+            If the login of the caller's session is too long ago.
         """
+        caller = verified.principal
+        await self._fresh.require(verified)
         await self._floors.require_reachable()
         key, owner = await self._find(caller, key_id)
         if key.owner != caller.subject or caller.method == "api_key":

@@ -8,31 +8,47 @@ from services.gateway.domain.access import PROBES, AccessTable, Entry, Route, Se
 from services.gateway.domain.errors import AddressNotAllowed, NotAllowed, PathUnknown
 from services.gateway.domain.factor_errors import EnrolmentRequired, PasswordChangeRequired
 from services.gateway.domain.paths import split_path
+from services.gateway.domain.suite_guide import SUITE_GUIDE
+from shared.contracts.guide import add_guide, part_of
 
 Document = dict[str, Any]
 
-_SECURITY_SCHEMES: Document = {
+_TOKEN_PATH = "/api/v1/auth/token"  # noqa: S105  a path, not a secret
+_PASSWORD_FORM: Document = {
     "password": {
         "type": "oauth2",
         "description": "Log in with user name and password; the token is sent as `Authorization: Bearer …`.",
         "flows": {
             "password": {
-                "tokenUrl": "/api/v1/auth/token",
+                "tokenUrl": _TOKEN_PATH,
                 "refreshUrl": "/api/v1/auth/refresh",
                 "scopes": {},
             }
         },
-    },
+    }
+}
+_BEARER: Document = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "Log in at `/api/v1/auth/login`; the token is sent as `Authorization: Bearer …`.",
+    }
+}
+_API_KEY: Document = {
     "apiKey": {
         "type": "apiKey",
         "in": "header",
         "name": "X-API-Key",
         "description": "For machines; made under `/api/v1/api-keys`.",
-    },
+    }
 }
-_SECURITY: list[Document] = [{"password": []}, {"apiKey": []}]
 _METHODS = frozenset({"get", "put", "post", "delete", "patch"})
 _LIMITED = {"429": "Too many requests: see `Retry-After`"}
+_RETRY_AFTER: Document = {
+    "description": "Seconds to wait",
+    "required": True,
+    "schema": {"type": "integer", "minimum": 1},
+}
 _EVERYWHERE = _LIMITED | {
     "401": "Not authenticated",
     "503": "A part of the system is away: see `Retry-After`",
@@ -50,7 +66,9 @@ Every error is a problem document (RFC 9457) and carries the request's id.
 _FROM_UPSTREAM = {"502": "A service broke off before it answered", "504": "A service did not answer in time"}
 
 
-def merge(own: Document, services: Mapping[Service, Document], table: AccessTable) -> Document:
+def merge(
+    own: Document, services: Mapping[Service, Document], table: AccessTable, *, password_form: bool = True
+) -> Document:
     """Put what the services serve beside what the gateway serves itself.
 
     Only what the table lets through is shown, each operation with what it needs. Two services may use one name for
@@ -62,13 +80,18 @@ def merge(own: Document, services: Mapping[Service, Document], table: AccessTabl
         The gateway's document, as the framework makes it.
     services
         Documents of those services that could be asked.
+    password_form
+        Whether the password form of OAuth 2 is offered; it is not described otherwise.
     """
     merged = copy.deepcopy(own)
     merged["info"] = {**merged.get("info", {}), "description": _RULES}
     components = merged.setdefault("components", {})
-    components["securitySchemes"] = copy.deepcopy(_SECURITY_SCHEMES)
+    schemes = (_PASSWORD_FORM if password_form else _BEARER) | _API_KEY
+    components["securitySchemes"] = copy.deepcopy(schemes)
     schemas = components.setdefault("schemas", {})
     paths = merged["paths"]
+    if not password_form:
+        paths.pop(_TOKEN_PATH, None)
     for service, document in services.items():
         renamed = _renamed(document, schemas, service)
         schemas.update(renamed.get("components", {}).get("schemas", {}))
@@ -81,7 +104,8 @@ def merge(own: Document, services: Mapping[Service, Document], table: AccessTabl
         for method in _METHODS & item.keys():
             if (route := _route(table, method, path)) is not None:
                 _secure(item[method], route)
-    merged["security"] = _SECURITY
+    add_guide(merged, part_of(SUITE_GUIDE, merged))
+    merged["security"] = [{name: []} for name in schemes]
     return merged
 
 
@@ -117,6 +141,7 @@ def _add(operation: Document, answers: Mapping[str, str]) -> None:
     responses = operation.setdefault("responses", {})
     for status, description in answers.items():
         responses.setdefault(status, _problem(description))
+    responses["429"]["headers"] = {"Retry-After": _RETRY_AFTER}
 
 
 def _problem(description: str) -> Document:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from services.gateway.domain.delegation import Check
 from services.gateway.domain.users import User
 
 SECRET_BYTES = 20
@@ -80,10 +81,10 @@ class FactorStore(Protocol):
         """Put new ones in place of all there are; raise `SecondFactorMissing` without a confirmed factor."""
         ...
 
-    async def remove(self, username: str, *, now: datetime, kept_session: str | None) -> User:
+    async def remove(self, username: str, *, now: datetime, kept_session: str | None, check: Check) -> User:
         """Remove factor and codes, raise the user's generation and end all sessions but one.
 
-        Raise `SecondFactorMissing` if there is nothing to remove.
+        Raise `SecondFactorMissing` if there is nothing to remove; nothing is changed where `check` raises.
         """
         ...
 

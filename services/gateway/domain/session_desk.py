@@ -5,13 +5,14 @@ Administrators end those of others in any: they could as well disable the user.
 """
 
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol
 
 from services.gateway.domain.audit import Action, Event, Source
 from services.gateway.domain.credentials import UserReader, Verified, session_stamp
 from services.gateway.domain.delegation import check_reaches
-from services.gateway.domain.errors import FreshLoginRequired, NotAllowed
+from services.gateway.domain.errors import NotAllowed
+from services.gateway.domain.fresh_login import FreshLogin
 from services.gateway.domain.pages import Page
 from services.gateway.domain.refresh import Family
 from services.gateway.domain.sessions import AuditTrail, Floors
@@ -23,10 +24,6 @@ from shared.principal import Permission, Principal
 
 class SessionStore(Protocol):
     """Keeps sessions; each method is one transaction."""
-
-    async def family(self, family_id: str) -> Family:
-        """A session; raise `RefreshRejected` if there is none."""
-        ...
 
     async def page(self, username: str, now: datetime, *, limit: int, cursor: str | None) -> Page[Family]:
         """Sessions of a user that have not ended, newest first."""
@@ -47,7 +44,7 @@ class SessionDesk:
     Parameters
     ----------
     fresh
-        Users end their own sessions in one whose login is no older.
+        How recent the login of a session is in which users end their own.
     """
 
     def __init__(
@@ -58,7 +55,7 @@ class SessionDesk:
         floors: Floors,
         audit: AuditTrail,
         clock: Clock,
-        fresh: timedelta,
+        fresh: FreshLogin,
     ) -> None:
         self._sessions = sessions
         self._users = users
@@ -76,6 +73,8 @@ class SessionDesk:
             If they are somebody else's and the caller does not administer users.
         UserMissing
             If there is none of this name.
+        BeyondOwnRights
+            If it is somebody who is not limited to assets that the caller reaches.
         """
         await self._check(caller, username)
         return await self._sessions.page(username, self._clock.now(), limit=limit, cursor=cursor)
@@ -85,12 +84,10 @@ class SessionDesk:
 
         Raises
         ------
-        NotAllowed, UserMissing
+        NotAllowed, UserMissing, BeyondOwnRights
             As for `page`.
         FreshLoginRequired
             If it is one's own, and the login of the caller's session is too long ago.
-        BeyondOwnRights
-            If it is of somebody who is not limited to assets that the caller reaches.
         SessionMissing
             If the user never had such a session.
         """
@@ -119,16 +116,15 @@ class SessionDesk:
         own = caller.subject == username and caller.method == "password"
         if not own and not caller.may(Permission.MANAGE_USERS):
             raise NotAllowed(Permission.MANAGE_USERS.value)
-        return await self._users.get(username)
+        user = await self._users.get(username)
+        if user.username != caller.subject:
+            check_reaches(caller, user.assets)
+        return user
 
     async def _check_end(self, caller: Verified, username: str) -> None:
         user = await self._check(caller.principal, username)
-        if user.username != caller.principal.subject:
-            check_reaches(caller.principal, user.assets)
-        elif caller.session_id is not None:
-            login = (await self._sessions.family(caller.session_id)).created_at
-            if self._clock.now() - login > self._fresh:
-                raise FreshLoginRequired(int(self._fresh.total_seconds()))
+        if user.username == caller.principal.subject:
+            await self._fresh.require(caller)
 
     def _act(
         self, caller: Principal, action: Action, username: str, source: Source, facts: dict[str, JSON]

@@ -70,6 +70,10 @@ class TokenIssuer(Protocol):
         ...
 
 
+# What goes on the trail about a refresh token that was presented; `None` for nothing.
+Tell = Callable[[Verdict, Family], Event | None]
+
+
 class FamilyStore(Protocol):
     """Keeps refresh tokens; each method is one transaction."""
 
@@ -78,9 +82,12 @@ class FamilyStore(Protocol):
         ...
 
     async def rotate(
-        self, digest: bytes, successor_digest: bytes, *, now: datetime, idle: timedelta
+        self, digest: bytes, successor_digest: bytes, *, now: datetime, idle: timedelta, tell: Tell
     ) -> tuple[Verdict, Family]:
-        """Judge the token and do what the verdict says; raise `RefreshRejected` if there is no such token."""
+        """Judge the token, do what the verdict says, and write what `tell` says of it: all of that or nothing.
+
+        Raise `RefreshRejected` if there is no such token.
+        """
         ...
 
     async def revoke(self, family_id: str, now: datetime) -> None:
@@ -174,7 +181,10 @@ class Sessions:
             async with self._audit.together(event):
                 pair = await self._open(user, source)
         except (WrongCredentials, SecondFactorRequired):
-            await self._record(Action.LOGIN, username, username, source, success=False, facts=told)
+            refused = Event(
+                self._clock.now(), username, Action.LOGIN.value, username, success=False, source=source, facts=told
+            )
+            await self._audit.record(refused)
             raise
         await self._throttle.forgive(username, source.address)
         await self._throttle.remember(username, source.address)
@@ -194,19 +204,27 @@ class Sessions:
             raise RefreshRejected
         now = self._clock.now()
         successor = refresh.write_token(self._entropy(refresh.ENTROPY_BYTES))
+
+        def tell(verdict: Verdict, family: Family) -> Event | None:
+            if verdict is Verdict.REFUSE:
+                return None
+            rotated = verdict is Verdict.ROTATE
+            action = Action.REFRESH if rotated else Action.REFRESH_REUSED
+            return Event(now, family.username, action.value, family.family_id, success=rotated, source=source)
+
         verdict, family = await self._families.rotate(
-            refresh.digest_of(text), refresh.digest_of(successor), now=now, idle=self._lifetimes.refresh_idle
+            refresh.digest_of(text),
+            refresh.digest_of(successor),
+            now=now,
+            idle=self._lifetimes.refresh_idle,
+            tell=tell,
         )
         if verdict is Verdict.REVOKE_FAMILY or family.revoked_at is not None:
             # Also for a family that had ended before: whoever ended it may not have got as far as this.
             await self._floors.raise_to(session_stamp(family.family_id, 1))
-        if verdict is Verdict.REVOKE_FAMILY:
-            await self._record(Action.REFRESH_REUSED, family.username, family.family_id, source, success=False)
         if verdict is not Verdict.ROTATE:
             raise RefreshRejected
-        user = await self._active_user(family)
-        await self._record(Action.REFRESH, user.username, family.family_id, source, success=True)
-        return self._pair(user, family, successor, now)
+        return self._pair(await self._active_user(family), family, successor, now)
 
     async def logout(self, caller: Verified, source: Source) -> None:
         """End the caller's session; with an API key there is none, and nothing happens."""
@@ -275,15 +293,3 @@ class Sessions:
         life = min(self._lifetimes.access, family.ends_at - now)
         claims = AccessClaims(user.username, family.family_id, user.generation, now, now + life)
         return TokenPair(self._issuer.issue(claims), refresh_text, int(life.total_seconds()))
-
-    async def _record(
-        self,
-        action: Action,
-        user: str,
-        resource: str,
-        source: Source,
-        *,
-        success: bool,
-        facts: dict[str, JSON] | None = None,
-    ) -> None:
-        await self._audit.record(Event(self._clock.now(), user, action.value, resource, success, source, facts or {}))

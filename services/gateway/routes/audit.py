@@ -52,19 +52,19 @@ Wanted = Annotated[AuditFilter, Depends(_wanted)]
 async def list_entries(
     *,
     search: Search,
-    _caller: Auditor,
+    auditor: Auditor,
     wanted: Wanted,
     limit: Annotated[int, Query(ge=1, le=MAX_ITEMS)] = DEFAULT_ITEMS,
     cursor: str | None = None,
 ) -> AuditPage:
-    """List who did what to what, newest first."""
-    return AuditPage.of(await search.page(wanted, limit=limit, cursor=cursor))
+    """List who did what to what, newest first; who is limited to assets sees what the users within did."""
+    return AuditPage.of(await search.page(auditor, wanted, limit=limit, cursor=cursor))
 
 
 @router.get("/export", response_class=StreamingResponse, responses=_LINES_ANSWER)
-async def export_entries(search: Search, _caller: Auditor, wanted: Wanted) -> StreamingResponse:
+async def export_entries(search: Search, auditor: Auditor, wanted: Wanted) -> StreamingResponse:
     """Download who did what to what, oldest first, as lines of JSON; an answer that breaks off is not complete."""
-    return StreamingResponse(_lines(search, wanted), media_type=_LINES)
+    return StreamingResponse(_lines(search, auditor, wanted), media_type=_LINES)
 
 
 @router.get("/verify", responses=responses(InvalidQuery))
@@ -73,6 +73,6 @@ async def verify(search: Search, _caller: Auditor, cursor: str | None = None) ->
     return VerificationResponse.of(await search.verify(cursor))
 
 
-async def _lines(search: AuditSearch, wanted: AuditFilter) -> AsyncIterator[str]:
-    async for entry in search.everything(wanted):
+async def _lines(search: AuditSearch, auditor: Principal, wanted: AuditFilter) -> AsyncIterator[str]:
+    async for entry in search.everything(auditor, wanted):
         yield line_of(entry) + "\n"

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from services.gateway.domain.audit import Source
-from services.gateway.domain.errors import IdentityMissing, InvalidQuery, RedisAway
+from services.gateway.domain.errors import BeyondOwnRights, IdentityMissing, InvalidQuery, RedisAway
 from services.gateway.domain.identity_administration import IdentityAdministration
 from services.gateway.domain.pages import DEFAULT_ITEMS, MAX_ITEMS
 from services.gateway.routes.callers import source
@@ -20,18 +20,18 @@ Administrator = Annotated[Principal, require(Permission.MANAGE_USERS)]
 Identities = Annotated[IdentityAdministration, use(IdentityAdministration)]
 
 
-@router.get("", responses=responses(InvalidQuery))
+@router.get("", responses=responses(InvalidQuery, BeyondOwnRights))
 async def list_identities(
     identities: Identities,
-    _caller: Administrator,
+    principal: Administrator,
     limit: Annotated[int, Query(ge=1, le=MAX_ITEMS)] = DEFAULT_ITEMS,
     cursor: str | None = None,
 ) -> IdentityPage:
-    """List everybody whom an identity provider has vouched for here."""
-    return IdentityPage.of(await identities.page(limit=limit, cursor=cursor))
+    """List everybody whom an identity provider has vouched for here; for administrators not limited to assets."""
+    return IdentityPage.of(await identities.page(principal, limit=limit, cursor=cursor))
 
 
-@router.patch("/{identity_id}", responses=responses(IdentityMissing, RedisAway))
+@router.patch("/{identity_id}", responses=responses(IdentityMissing, RedisAway, BeyondOwnRights))
 async def change_identity(
     identity_id: str,
     body: ChangedIdentity,

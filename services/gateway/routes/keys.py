@@ -7,9 +7,11 @@ from fastapi import APIRouter, Query, Response
 
 from services.gateway.domain.api_keys import LONGEST_LIFE, KeyState
 from services.gateway.domain.audit import Source
+from services.gateway.domain.credentials import Verified
 from services.gateway.domain.errors import (
     BeyondOwnRights,
     ChangedMeanwhile,
+    FreshLoginRequired,
     InvalidQuery,
     NotAllowed,
     RedisAway,
@@ -26,7 +28,7 @@ from services.gateway.domain.key_errors import (
 )
 from services.gateway.domain.key_requests import KeyFilter
 from services.gateway.domain.pages import DEFAULT_ITEMS, MAX_ITEMS
-from services.gateway.routes.callers import source
+from services.gateway.routes.callers import source, verified
 from services.gateway.schemas.fields import MAX_TEXT
 from services.gateway.schemas.keys import ChangedKey, KeyPage, KeyResponse, NewKey, NewKeyResponse, Rotation
 from shared.clock import SystemClock
@@ -57,7 +59,7 @@ async def list_keys(
     limit: Annotated[int, Query(ge=1, le=MAX_ITEMS)] = DEFAULT_ITEMS,
     cursor: str | None = None,
 ) -> KeyPage:
-    """List one's own keys, or all for those who manage keys."""
+    """List one's own keys; for those who manage keys also others', as far as these reach no further than they do."""
     now = clock.now()
     before = None if expires_within_days is None else now + timedelta(days=expires_within_days)
     wanted = KeyFilter(owner, state, before)
@@ -68,7 +70,14 @@ async def list_keys(
     "",
     status_code=201,
     responses=responses(
-        ScopesTooWide, AssetsOutOfReach, LimitTooHigh, InvalidExpiry, UserMissing, NotAllowed, ExternalCaller
+        ScopesTooWide,
+        AssetsOutOfReach,
+        LimitTooHigh,
+        InvalidExpiry,
+        UserMissing,
+        NotAllowed,
+        ExternalCaller,
+        FreshLoginRequired,
     ),
 )
 async def create_key(
@@ -76,12 +85,12 @@ async def create_key(
     body: NewKey,
     response: Response,
     keys: Keys,
-    principal: Caller,
+    credential: Annotated[Verified, verified()],
     clock: Now,
     origin: Annotated[Source, source()],
 ) -> NewKeyResponse:
-    """Make a key; its secret is in this answer and cannot be shown again."""
-    key, minted = await keys.create(principal, body.request(), origin)
+    """Make a key; its secret is in this answer and cannot be shown again. In a session, its login is recent."""
+    key, minted = await keys.create(credential, body.request(), origin)
     response.headers["Cache-Control"] = "no-store"
     response.headers["Location"] = f"/api/v1/api-keys/{key.key_id}"
     return NewKeyResponse.of_minted(key, minted, clock.now())
@@ -113,20 +122,23 @@ async def change_key(
     return KeyResponse.of(await keys.change(principal, key_id, body.change(), origin), clock.now())
 
 
-@router.post("/{key_id}/rotate", responses=responses(ApiKeyMissing, BeyondOwnRights, ChangedMeanwhile, RedisAway))
+@router.post(
+    "/{key_id}/rotate",
+    responses=responses(ApiKeyMissing, BeyondOwnRights, ChangedMeanwhile, RedisAway, FreshLoginRequired),
+)
 async def rotate_key(
     *,
     key_id: str,
     response: Response,
     keys: Keys,
-    principal: Caller,
+    credential: Annotated[Verified, verified()],
     clock: Now,
     origin: Annotated[Source, source()],
     body: Rotation | None = None,
 ) -> NewKeyResponse:
-    """Give a key a new secret; the old one counts for the overlap only."""
+    """Give a key a new secret; the old one counts for the overlap only. In a session, its login is recent."""
     overlap = timedelta(seconds=0 if body is None else body.overlap_s)
-    key, minted = await keys.rotate(principal, key_id, overlap, origin)
+    key, minted = await keys.rotate(credential, key_id, overlap, origin)
     response.headers["Cache-Control"] = "no-store"
     return NewKeyResponse.of_minted(key, minted, clock.now())
 

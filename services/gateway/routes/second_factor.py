@@ -9,6 +9,7 @@ from services.gateway.domain.audit import Source
 from services.gateway.domain.credentials import Verified
 from services.gateway.domain.errors import (
     BeyondOwnRights,
+    ChangedMeanwhile,
     HasherBusy,
     NotAllowed,
     RedisAway,
@@ -88,7 +89,15 @@ async def renew_codes(
 @router.delete(
     "",
     status_code=204,
-    responses=responses(*_PROOFS, NotAllowed, BeyondOwnRights, SecondFactorMissing, SecondFactorUnreadable, HasherBusy),
+    responses=responses(
+        *_PROOFS,
+        NotAllowed,
+        BeyondOwnRights,
+        SecondFactorMissing,
+        SecondFactorUnreadable,
+        HasherBusy,
+        ChangedMeanwhile,
+    ),
 )
 async def remove(
     username: str,

@@ -6,8 +6,16 @@ from fastapi import APIRouter, Form, Response
 
 from services.gateway.domain.audit import Source
 from services.gateway.domain.credentials import Verified
-from services.gateway.domain.errors import HasherBusy, RedisAway, RefreshRejected, TooManyAttempts, WrongCredentials
+from services.gateway.domain.errors import (
+    HasherBusy,
+    PasswordFormOff,
+    RedisAway,
+    RefreshRejected,
+    TooManyAttempts,
+    WrongCredentials,
+)
 from services.gateway.domain.factor_errors import SecondFactorRequired, SecondFactorUnreadable
+from services.gateway.domain.password_form import PasswordForm
 from services.gateway.domain.sessions import Sessions
 from services.gateway.routes.callers import source, verified
 from services.gateway.schemas.fields import MAX_TEXT
@@ -17,14 +25,12 @@ from shared.http.problems import responses
 
 router = APIRouter(prefix="/api/v1/auth", tags=["authentication"])
 
-_LOGIN = responses(
-    WrongCredentials, SecondFactorRequired, TooManyAttempts, RedisAway, HasherBusy, SecondFactorUnreadable
-)
+_LOGIN = (WrongCredentials, SecondFactorRequired, TooManyAttempts, RedisAway, HasherBusy, SecondFactorUnreadable)
 # RFC 6749, section 5.1: no cache may keep a token.
 _NO_STORE = "no-store"
 
 
-@router.post("/login", responses=_LOGIN)
+@router.post("/login", responses=responses(*_LOGIN))
 async def login(
     body: LoginRequest,
     response: Response,
@@ -37,20 +43,20 @@ async def login(
     return TokenResponse.of(await sessions.login(body.username, body.password.get_secret_value(), origin, code=code))
 
 
-@router.post("/token", responses=_LOGIN)
+@router.post("/token", responses=responses(*_LOGIN, PasswordFormOff))
 async def token(
     *,
     response: Response,
     username: Annotated[str, Form(max_length=MAX_TEXT)],
     password: Annotated[str, Form(max_length=MAX_TEXT, json_schema_extra={"format": "password"})],
-    sessions: Annotated[Sessions, use(Sessions)],
+    form: Annotated[PasswordForm, use(PasswordForm)],
     origin: Annotated[Source, source()],
     code: Annotated[str | None, Form(max_length=MAX_TEXT)] = None,
     grant_type: Annotated[str, Form(pattern="^password$")] = "password",  # noqa: ARG001  RFC 6749, section 4.3
 ) -> TokenResponse:
-    """Log in with the password form of OAuth 2, as the documentation page does."""
+    """Log in with the password form of OAuth 2, as the documentation page does; a plant may switch it off."""
     response.headers["Cache-Control"] = _NO_STORE
-    return TokenResponse.of(await sessions.login(username, password, origin, code=code))
+    return TokenResponse.of(await form.login(username, password, origin, code=code))
 
 
 @router.post("/refresh", responses=responses(RefreshRejected, RedisAway))

@@ -30,7 +30,7 @@ Caller = Annotated[Verified, verified()]
 _ENDING = (NotAllowed, BeyondOwnRights, FreshLoginRequired, UserMissing, RedisAway)
 
 
-@router.get("", responses=responses(NotAllowed, UserMissing, InvalidQuery))
+@router.get("", responses=responses(NotAllowed, BeyondOwnRights, UserMissing, InvalidQuery))
 async def list_sessions(
     username: str,
     desk: Desk,

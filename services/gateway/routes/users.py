@@ -8,6 +8,7 @@ from services.gateway.domain.accounts import Accounts, UserChange, UserRequest
 from services.gateway.domain.audit import Source
 from services.gateway.domain.errors import (
     BeyondOwnRights,
+    ChangedMeanwhile,
     HasherBusy,
     InvalidQuery,
     LastAdmin,
@@ -33,12 +34,12 @@ Administrator = Annotated[Principal, require(Permission.MANAGE_USERS)]
 @router.get("", responses=responses(InvalidQuery))
 async def list_users(
     accounts: Annotated[Accounts, use(Accounts)],
-    _caller: Administrator,
+    administrator: Administrator,
     limit: Annotated[int, Query(ge=1, le=MAX_ITEMS)] = DEFAULT_ITEMS,
     cursor: str | None = None,
 ) -> UserPage:
-    """List users by name."""
-    return UserPage.of(await accounts.page(limit=limit, cursor=cursor))
+    """List users by name; who is limited to assets sees those who are limited to assets within."""
+    return UserPage.of(await accounts.page(administrator, limit=limit, cursor=cursor))
 
 
 @router.post("", status_code=201, responses=responses(UserExists, PasswordRefused, BeyondOwnRights, HasherBusy))
@@ -56,10 +57,12 @@ async def create_user(
     return UserResponse.of(user)
 
 
-@router.get("/{username}", responses=responses(UserMissing))
-async def get_user(username: str, accounts: Annotated[Accounts, use(Accounts)], _caller: Administrator) -> UserResponse:
+@router.get("/{username}", responses=responses(UserMissing, BeyondOwnRights))
+async def get_user(
+    username: str, accounts: Annotated[Accounts, use(Accounts)], administrator: Administrator
+) -> UserResponse:
     """Show a user."""
-    return UserResponse.of(await accounts.get(username))
+    return UserResponse.of(await accounts.get(administrator, username))
 
 
 @router.patch("/{username}", responses=responses(UserMissing, LastAdmin, RedisAway, BeyondOwnRights))
@@ -90,7 +93,14 @@ async def delete_user(
     "/{username}/password",
     status_code=204,
     responses=responses(
-        UserMissing, PasswordRefused, WrongCredentials, TooManyAttempts, RedisAway, BeyondOwnRights, HasherBusy
+        UserMissing,
+        PasswordRefused,
+        WrongCredentials,
+        TooManyAttempts,
+        RedisAway,
+        BeyondOwnRights,
+        HasherBusy,
+        ChangedMeanwhile,
     ),
 )
 async def set_password(
@@ -100,6 +110,10 @@ async def set_password(
     principal: Annotated[Principal, caller()],
     origin: Annotated[Source, source()],
 ) -> None:
-    """Set one's own password, or as an administrator somebody else's; ends every session of the user."""
+    """Set one's own password, or as an administrator somebody else's; ends every session of the user.
+
+    API keys go on, unless they are to end too.
+    """
     current = None if body.current_password is None else body.current_password.get_secret_value()
-    await accounts.set_password(principal, username, body.new_password.get_secret_value(), current, origin)
+    new = body.new_password.get_secret_value()
+    await accounts.set_password(principal, username, new, current, origin, deactivate_keys=body.deactivate_keys)

@@ -80,3 +80,6 @@ class NewPassword(Body):
         description=f"{MIN_LENGTH} characters at least, {MIN_LENGTH_BESIDE_FACTOR} beside a second factor",
     )
     current_password: SecretStr | None = Field(None, max_length=MAX_TEXT)
+    deactivate_keys: StrictBool = Field(
+        default=False, description="deactivate all API keys of the user too, as after a theft"
+    )

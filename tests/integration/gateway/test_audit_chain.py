@@ -19,6 +19,7 @@ from services.gateway.adapters.audit_seal_keys import SealKey, SealKeys
 from services.gateway.adapters.sql_audit import SqlAudit
 from services.gateway.adapters.sql_audit_book import SqlAuditBook
 from services.gateway.adapters.sql_exports import SqlExports
+from services.gateway.adapters.sql_refresh import SqlRefresh
 from services.gateway.adapters.sql_users import SqlUsers
 from services.gateway.adapters.tables import audit_entries, audit_head, audit_start, migrate_gateway
 from services.gateway.domain.audit import Event, Head, Source, append
@@ -26,12 +27,15 @@ from services.gateway.domain.audit_batches import Batch
 from services.gateway.domain.audit_search import AuditFilter, AuditSearch
 from services.gateway.domain.audit_verification import Verification
 from services.gateway.domain.errors import AuditTrailBroken, UserExists, UserMissing
+from services.gateway.domain.refresh import Family, RefreshToken, Verdict
 from shared.database import open_engine, write
-from tests.unit.gateway.fakes import NOW, SOURCE, FakeClock, user
+from shared.principal import Role
+from tests.unit.gateway.fakes import NOW, SOURCE, FakeClock, principal, user
 
 PROCESSES, APPENDS = 3, 25
 KEY = SealKey(ec.generate_private_key(ec.SECP256R1()).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
 JUDGE = SealKeys([KEY.public_key])
+ROOT = principal("root", Role.ADMIN)
 
 
 def event(number: int, user: str = "ann", days: float = 0) -> Event:
@@ -281,12 +285,12 @@ def test_what_was_not_exported_or_was_tampered_with_is_not_cut(engine: Engine):
 
 
 async def test_pages_stand_still_while_entries_are_added_and_filters_find_what_they_name(engine: Engine):
-    audit, book = SqlAudit(engine), AuditSearch(SqlAuditBook(engine, JUDGE))
+    audit, book = SqlAudit(engine), AuditSearch(SqlAuditBook(engine, JUDGE), SqlUsers(engine))
     audit.append([event(number, "ann" if number % 2 else "bob") for number in range(6)])
     audit.append([Event(NOW, "eve", "auth.login", "eve", False, Source("198.51.100.9", "l1"))])
-    first = await book.page(AuditFilter(), limit=3, cursor=None)
+    first = await book.page(ROOT, AuditFilter(), limit=3, cursor=None)
     audit.append([event(9)])
-    second = await book.page(AuditFilter(), limit=3, cursor=first.next_cursor)
+    second = await book.page(ROOT, AuditFilter(), limit=3, cursor=first.next_cursor)
     assert [entry.sequence for entry in first.items + second.items] == [7, 6, 5, 4, 3, 2]
     for wanted, sequences in (
         (AuditFilter(user="bob"), [5, 3, 1]),
@@ -300,15 +304,15 @@ async def test_pages_stand_still_while_entries_are_added_and_filters_find_what_t
         (AuditFilter(request_id="r9"), [8]),
         (AuditFilter(since=NOW + timedelta(seconds=1)), []),
     ):
-        page = await book.page(wanted, limit=50, cursor=None)
+        page = await book.page(ROOT, wanted, limit=50, cursor=None)
         assert [entry.sequence for entry in page.items] == sequences, wanted
-    downloaded = [entry.sequence async for entry in book.everything(AuditFilter(user="ann"))]
+    downloaded = [entry.sequence async for entry in book.everything(ROOT, AuditFilter(user="ann"))]
     assert downloaded == [2, 4, 6, 8]
 
 
 async def test_a_long_trail_is_verified_in_parts_that_add_up(engine: Engine):
     SqlAudit(engine).append([event(number) for number in range(1200)])
-    book = AuditSearch(SqlAuditBook(engine, JUDGE, verify_s=0))
+    book = AuditSearch(SqlAuditBook(engine, JUDGE, verify_s=0), SqlUsers(engine))
     parts = [await book.verify(None)]
     while parts[-1].next_cursor is not None:
         parts.append(await book.verify(parts[-1].next_cursor))
@@ -346,3 +350,29 @@ async def test_an_act_outside_the_database_is_recorded_when_it_is_done(engine: E
     # What the task does afterwards is another matter.
     await users.add(user("olga"))
     assert len(entries(engine)) == 1
+
+
+async def test_a_refresh_token_that_was_used_before_ends_its_session_with_an_entry_or_not_at_all(engine: Engine):
+    await SqlUsers(engine).add(user("olga"))
+    refresh, ends = SqlRefresh(engine), NOW + timedelta(days=1)
+    await refresh.open(Family("f", "olga", NOW, ends, None), RefreshToken(b"1" * 32, "f", ends, None), generation=1)
+
+    async def use(token: bytes, successor: bytes) -> Verdict:
+        def tell(verdict: Verdict, family: Family) -> Event:
+            return Event(NOW, family.username, f"refresh.{verdict}", family.family_id, success=True, source=SOURCE)
+
+        verdict, _ = await refresh.rotate(token, successor, now=NOW, idle=timedelta(hours=1), tell=tell)
+        return verdict
+
+    assert await use(b"1" * 32, b"2" * 32) is Verdict.ROTATE
+    tamper(engine, put_behind(1))
+    for token in (b"1" * 32, b"2" * 32):
+        with pytest.raises(AuditTrailBroken):
+            await use(token, b"3" * 32)
+    tamper(engine, delete(audit_entries).where(row(2)))
+    assert (await refresh.family("f")).revoked_at is None
+    assert await use(b"2" * 32, b"3" * 32) is Verdict.ROTATE
+    assert await use(b"1" * 32, b"4" * 32) is Verdict.REVOKE_FAMILY
+    assert (await refresh.family("f")).revoked_at == NOW
+    told = ["refresh.rotate", "refresh.rotate", "refresh.revoke_family"]
+    assert [action for _, action in entries(engine)] == told

@@ -23,6 +23,7 @@ from services.gateway.domain import api_keys
 from services.gateway.domain.addresses import parse_network
 from services.gateway.domain.alerts import AlertFilter
 from services.gateway.domain.api_keys import ApiKey, KeyState
+from services.gateway.domain.delegation import shown_to
 from services.gateway.domain.errors import IdentityMissing
 from services.gateway.domain.external_identity import Vouched
 from services.gateway.domain.key_requests import KeyFilter
@@ -31,7 +32,7 @@ from services.gateway.settings import GatewaySettings
 from shared.database import open_engine
 from shared.principal import Permission, Role
 from tests.integration.gateway.conftest import running
-from tests.unit.gateway.fakes import FakeClock, user
+from tests.unit.gateway.fakes import FakeClock, principal, user
 
 NOW = datetime(2026, 4, 1, tzinfo=UTC)
 HERE = "192.0.2.7"
@@ -91,7 +92,7 @@ async def test_keys_are_found_by_owner_state_and_end(engine: Engine):
     for row in rows:
         await keys.add(row)
     for wanted, found in FOUND:
-        page = await keys.page(wanted, now=NOW, limit=99, cursor=None)
+        page = await keys.page(wanted, now=NOW, limit=99, cursor=None, shown=shown_to(principal("root", Role.ADMIN)))
         assert {row.name for row in page.items} == found, wanted
 
 

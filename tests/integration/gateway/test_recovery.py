@@ -24,7 +24,7 @@ from shared.principal import Role
 from tests.integration.conftest import Valkey
 from tests.integration.gateway.conftest import running
 from tests.integration.launcher.test_command import futago
-from tests.unit.gateway.fakes import user
+from tests.unit.gateway.fakes import unchecked, user
 
 
 def recover(settings: GatewaySettings, username: str = "admin", *, without_second_factor: bool = False) -> Recovered:
@@ -74,7 +74,7 @@ async def test_a_disabled_administrator_is_enabled(settings: GatewaySettings, ad
     users = SqlUsers(engine)
     # Two, as the last one cannot be disabled.
     await users.add(user("root", Role.ADMIN))
-    await users.change("admin", UserChange(active=False), SystemClock().now())
+    await users.change("admin", UserChange(active=False), SystemClock().now(), check=unchecked)
     engine.dispose()
     recovered = await in_thread(settings)
     async with running(create_app(settings)) as client:

@@ -196,3 +196,35 @@ async def test_ones_sessions_are_ended_soon_after_a_login_only(settings: Gateway
         assert (await client.delete(path, headers=headers)).status_code == 204
         for ended in (stale, headers):
             assert (await client.get("/api/v1/auth/me", headers=ended)).status_code == 401
+
+
+@pytest.mark.parametrize(("keys_too", "statuses"), [(False, [200, 200]), (True, [401, 401])])
+async def test_a_new_password_ends_keys_made_in_a_stolen_session_where_it_is_asked_to(
+    site: Site, statuses: list[int], *, keys_too: bool
+):
+    made = await site.first.post("/api/v1/api-keys", json={"name": "of a thief"}, headers=site.olga)
+    thief = {"X-API-Key": made.json()["api_key"]}
+    assert await site.statuses(thief) == [200, 200]
+    body = {"new_password": "another walk by the sea", "current_password": PASSWORD, "deactivate_keys": keys_too}
+    assert (await site.first.post("/api/v1/users/olga/password", json=body, headers=site.olga)).status_code == 204
+    assert await site.statuses(thief) == statuses
+    # The administrator's own goes on.
+    assert await site.statuses(site.root) == [200, 200]
+    trail = (await site.first.get("/api/v1/audit?action=user.password_changed", headers=site.root)).json()["items"]
+    assert trail[0]["facts"] == ({"keys_deactivated": True} if keys_too else {})
+
+
+async def test_keys_are_made_and_rotated_soon_after_a_login_only(site: Site, settings: GatewaySettings):
+    key_id = (await site.first.post("/api/v1/api-keys", json={"name": "x"}, headers=site.olga)).json()["id"]
+    engine = open_engine(settings.database_url.get_secret_value())
+    with write(engine) as connection:
+        earlier = refresh_families.c.created_at_ms - (settings.fresh_login_for_keys_s + 60) * 1000
+        connection.execute(update(refresh_families).values(created_at_ms=earlier))
+    engine.dispose()
+    refreshed = await site.first.post("/api/v1/auth/refresh", json={"refresh_token": site.pair["refresh_token"]})
+    old = {"Authorization": f"Bearer {refreshed.json()['access_token']}"}
+    new = {"Authorization": f"Bearer {(await site.log_in())['access_token']}"}
+    for path, body in (("/api/v1/api-keys", {"name": "y"}), (f"/api/v1/api-keys/{key_id}/rotate", {})):
+        refused = await site.first.post(path, json=body, headers=old)
+        assert (refused.status_code, refused.json()["code"]) == (403, "auth.fresh_login_required")
+        assert (await site.first.post(path, json=body, headers=new)).status_code in {200, 201}

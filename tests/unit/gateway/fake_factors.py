@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import datetime
 
+from services.gateway.domain.delegation import Check
 from services.gateway.domain.factor_errors import SecondFactorEnrolled, SecondFactorMissing, SecondFactorUnreadable
 from services.gateway.domain.proofs import HashMaker, LoginThrottle, Prover
 from services.gateway.domain.second_factor import Factor
@@ -90,7 +91,8 @@ class FakeFactors:
     async def replace_recovery_codes(self, username: str, digests: tuple[bytes, ...]) -> None:
         self.codes[username] = set(digests)
 
-    async def remove(self, username: str, *, now: datetime, kept_session: str | None) -> User:
+    async def remove(self, username: str, *, now: datetime, kept_session: str | None, check: Check) -> User:
+        check(self.users.rows[username])
         if not self.users.rows[username].second_factor:
             raise SecondFactorMissing
         del self.rows[username], self.codes[username]

@@ -10,6 +10,7 @@ from services.gateway.domain.api_keys import ApiKey
 from services.gateway.domain.audit import Event, Source
 from services.gateway.domain.claims import AccessClaims
 from services.gateway.domain.credentials import Stamp
+from services.gateway.domain.delegation import Check, Shown
 from services.gateway.domain.doorman import Admission, Charge
 from services.gateway.domain.errors import (
     ChangedMeanwhile,
@@ -26,6 +27,7 @@ from services.gateway.domain.key_requests import KeyFilter
 from services.gateway.domain.pages import Page
 from services.gateway.domain.rate_limit import Decision, Limit
 from services.gateway.domain.refresh import Family, RefreshToken, Verdict, judge
+from services.gateway.domain.sessions import Tell
 from services.gateway.domain.users import User
 from shared.principal import ROLE_PERMISSIONS, Principal, Role
 
@@ -56,6 +58,10 @@ def principal(username: str = "olga", role: Role = Role.OPERATOR, **changes: obj
     return replace(Principal(username, role, ROLE_PERMISSIONS[role]), **changes)
 
 
+def unchecked(_: User) -> None:
+    """Whoever asks may."""
+
+
 class FakeUsers:
     def __init__(self, users: Iterable[User] = ()) -> None:
         self.rows = {row.username: row for row in users}
@@ -70,17 +76,28 @@ class FakeUsers:
             raise UserExists(new.username)
         self.rows[new.username] = new
 
-    async def page(self, *, limit: int, cursor: str | None) -> Page[User]:
-        return Page(tuple(self.rows.values())[:limit], None)
+    async def page(self, *, limit: int, cursor: str | None, shown: Shown) -> Page[User]:
+        found = [row for row in self.rows.values() if shown(row.username, row.assets)]
+        return Page(tuple(found[:limit]), None)
 
-    async def change(self, username: str, change: UserChange, now: datetime) -> User:
+    async def change(self, username: str, change: UserChange, now: datetime, *, check: Check) -> User:
+        check(await self.get(username))
         self.rows[username] = apply_change(await self.get(username), change, other_admins=self._others(username))
         return self.rows[username]
 
     async def set_password(
-        self, username: str, password_hash: str, now: datetime, *, short: bool = False, given: bool = False
+        self,
+        username: str,
+        password_hash: str,
+        now: datetime,
+        *,
+        check: Check,
+        short: bool = False,
+        given: bool = False,
+        keys_too: bool = False,
     ) -> User:
         before = await self.get(username)
+        check(before)
         changed = {"password_hash": password_hash, "short_password": short, "given_password": given}
         self.rows[username] = replace(before, generation=before.generation + 1, **changed)
         return self.rows[username]
@@ -92,8 +109,9 @@ class FakeUsers:
         if self.rows[username].password_hash == old:
             self.rows[username] = replace(self.rows[username], password_hash=new)
 
-    async def delete(self, username: str, now: datetime) -> User:
+    async def delete(self, username: str, now: datetime, *, check: Check) -> User:
         before = await self.get(username)
+        check(before)
         check_not_last(before, other_admins=self._others(username))
         del self.rows[username]
         return replace(before, active=False, generation=before.generation + 1)
@@ -141,7 +159,8 @@ class FakeTokens:
 
 
 class FakeFamilies:
-    def __init__(self) -> None:
+    def __init__(self, audit: "FakeAudit | None" = None) -> None:
+        self.audit = audit
         self.families: dict[str, Family] = {}
         self.tokens: dict[bytes, RefreshToken] = {}
         self.newest_generation = 1
@@ -158,7 +177,7 @@ class FakeFamilies:
         return self.families[family_id]
 
     async def rotate(
-        self, digest: bytes, successor_digest: bytes, *, now: datetime, idle: timedelta
+        self, digest: bytes, successor_digest: bytes, *, now: datetime, idle: timedelta, tell: Tell
     ) -> tuple[Verdict, Family]:
         if digest not in self.tokens:
             raise RefreshRejected
@@ -170,6 +189,8 @@ class FakeFamilies:
             self.tokens[successor_digest] = RefreshToken(successor_digest, token.family_id, now + idle, None)
         elif verdict is Verdict.REVOKE_FAMILY:
             await self.revoke(token.family_id, now)
+        if (event := tell(verdict, family)) is not None and self.audit is not None:
+            await self.audit.record(event)
         return verdict, family
 
     async def revoke(self, family_id: str, now: datetime) -> None:
@@ -188,11 +209,14 @@ class FakeKeys:
     async def add(self, key: ApiKey) -> None:
         self.rows[key.key_id] = key
 
-    async def page(self, wanted: KeyFilter, *, now: datetime, limit: int, cursor: str | None) -> Page[ApiKey]:
+    async def page(
+        self, wanted: KeyFilter, *, now: datetime, limit: int, cursor: str | None, shown: Shown
+    ) -> Page[ApiKey]:
         found = [
             key
             for key in self.rows.values()
-            if wanted.owner in {None, key.owner}
+            if shown(key.owner, key.assets)
+            and wanted.owner in {None, key.owner}
             and wanted.state in {None, key.state(now)}
             and (wanted.expires_before is None or key.expires_at < wanted.expires_before)
         ]

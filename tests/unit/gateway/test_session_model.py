@@ -34,6 +34,7 @@ from services.gateway.domain.credentials import (
     user_stamp,
 )
 from services.gateway.domain.errors import FreshLoginRequired, RefreshRejected, WrongCredentials
+from services.gateway.domain.fresh_login import FreshLogin
 from services.gateway.domain.key_administration import KeyAdministration
 from services.gateway.domain.key_requests import KeyChange, KeyRequest
 from services.gateway.domain.rate_limit import Limit
@@ -44,6 +45,7 @@ from shared.principal import Permission, Role
 from shared.token_keys import PublicKey, new_private_key, read_private_key, write_public_keys
 from tests.unit.gateway.fake_factors import FakeFactors, prover
 from tests.unit.gateway.fakes import (
+    NOW,
     SOURCE,
     Entropy,
     FakeAudit,
@@ -53,12 +55,14 @@ from tests.unit.gateway.fakes import (
     FakeThrottle,
     FakeUsers,
     principal,
+    unchecked,
     user,
 )
 from tests.unit.gateway.session_model import Heard, ModelKey, ModelPair, ModelSession, ModelUser, Replica
 
 T = TypeVar("T")
 LIFETIMES = Lifetimes(access=timedelta(minutes=10), refresh_idle=timedelta(days=1), session=timedelta(days=3))
+ROOT = Verified(principal("root", Role.ADMIN), NOW, ())
 NAMES = ("olga", "paul")
 STEPS_AN_EXAMPLE = 50
 FEW_STEPS = 300
@@ -142,7 +146,7 @@ class SessionMachine(RuleBasedStateMachine):
             floors=self.floors,
             audit=audit,
             clock=self.clock,
-            fresh=LIFETIMES.session,
+            fresh=FreshLogin(families, self.clock, LIFETIMES.session),
         )
         self.key_desk = KeyAdministration(
             keys=stored_keys,
@@ -151,6 +155,7 @@ class SessionMachine(RuleBasedStateMachine):
             audit=audit,
             clock=self.clock,
             entropy=os.urandom,
+            fresh=FreshLogin(families, self.clock, LIFETIMES.session),
             ceiling=Limit("key", 3600, 100),
         )
         for name in NAMES:
@@ -256,7 +261,9 @@ class SessionMachine(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(NAMES), password=st.sampled_from(["right", "new"]))
     def change_password(self, name: str, password: str):
-        changed = self.run(self.stored_users.set_password(name, f"hash of {password}", self.clock.now()))
+        changed = self.run(
+            self.stored_users.set_password(name, f"hash of {password}", self.clock.now(), check=unchecked)
+        )
         self.run(self.floors.raise_to(user_stamp(name, changed.generation)))
         self.users[name].password = password
         self.users[name].generation += 1
@@ -285,7 +292,7 @@ class SessionMachine(RuleBasedStateMachine):
     @rule(target=keys, name=st.sampled_from(NAMES))
     def make_key(self, name: str):
         asked = KeyRequest("line 4", owner=name, scopes=READING)
-        made, minted = self.run(self.key_desk.create(principal("root", Role.ADMIN), asked, SOURCE))
+        made, minted = self.run(self.key_desk.create(ROOT, asked, SOURCE))
         key = ModelKey(made.key_id, name, minted.text)
         self.made.append(key)
         return key
@@ -294,21 +301,20 @@ class SessionMachine(RuleBasedStateMachine):
     def rotate_key(self, key: ModelKey, overlap_s: int):
         if key.there:
             overlap = timedelta(seconds=overlap_s)
-            root = principal("root", Role.ADMIN)
-            _, minted = self.run(self.key_desk.rotate(root, key.key_id, overlap, SOURCE))
+            _, minted = self.run(self.key_desk.rotate(ROOT, key.key_id, overlap, SOURCE))
             key.former, key.former_ends_at, key.text = key.text, self.now() + overlap_s, minted.text
 
     @rule(key=keys, active=st.booleans())
     def switch_key(self, key: ModelKey, *, active: bool):
         if key.there:
             change = KeyChange(active=active)
-            self.run(self.key_desk.change(principal("root", Role.ADMIN), key.key_id, change, SOURCE))
+            self.run(self.key_desk.change(ROOT.principal, key.key_id, change, SOURCE))
             key.active = active
 
     @rule(key=keys)
     def delete_key(self, key: ModelKey):
         if key.there:
-            self.run(self.key_desk.delete(principal("root", Role.ADMIN), key.key_id, SOURCE))
+            self.run(self.key_desk.delete(ROOT.principal, key.key_id, SOURCE))
             key.there = False
 
     # --- what has to hold ---
@@ -354,7 +360,7 @@ class SessionMachine(RuleBasedStateMachine):
         return pair
 
     def _change(self, name: str, change: UserChange) -> None:
-        changed = self.run(self.stored_users.change(name, change, self.clock.now()))
+        changed = self.run(self.stored_users.change(name, change, self.clock.now(), check=unchecked))
         self.run(self.floors.raise_to(user_stamp(name, changed.generation)))
         self.users[name].generation += 1
 

@@ -120,10 +120,10 @@ async def test_in_a_trace_the_service_is_told_of_the_call_and_not_of_what_the_ca
 
     call = Span("00-1-2-01")
     world, client = World(lambda: httpx.Response(200, stream=Chunks(b"{}"))), Client()
-    with working_on(Span("00-1-1-01")):  # type: ignore[arg-type]
+    with working_on(Span("00-1-1-01")):
         await world.forward(client, (b"traceparent", b"00-1-0-01"))
     world.transport.answer = refuse_connection
-    with working_on(Span("00-1-1-01")), pytest.raises(UpstreamAway):  # type: ignore[arg-type]
+    with working_on(Span("00-1-1-01")), pytest.raises(UpstreamAway):
         await world.forward(Client())
     assert [each.headers["traceparent"] for each in world.transport.requests] == ["00-1-2-01"] * 2
     assert call.ended == [(200, False), (0, True)]

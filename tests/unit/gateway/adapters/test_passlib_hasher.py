@@ -5,6 +5,7 @@ import threading
 import time
 
 import pytest
+from anyio import to_thread
 from passlib.context import CryptContext
 
 from services.gateway.adapters.passlib_hasher import PasslibHasher
@@ -82,7 +83,39 @@ async def test_the_event_loop_goes_on_while_passwords_are_hashed():
 
 
 async def test_when_too_many_wait_the_next_is_told_so():
-    waiting = [asyncio.create_task(HASHER.verify_nobody()) for _ in range(80)]
+    released = threading.Event()
+
+    class Slow(PasslibHasher):
+        def _verify(self, password: str, password_hash: str) -> bool:
+            return released.wait()
+
+    hasher = Slow()
+    waiting = [asyncio.create_task(hasher.verify(PASSWORD, "any")) for _ in range(80)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    # Told at once, while nobody's turn has ended.
+    assert sum(login.done() for login in waiting) == 16
+    released.set()
     outcomes = await asyncio.gather(*waiting, return_exceptions=True)
     assert sum(isinstance(outcome, HasherBusy) for outcome in outcomes) == 16
-    assert sum(outcome is None for outcome in outcomes) == 64
+    assert sum(outcome is True for outcome in outcomes) == 64
+
+
+async def test_passwords_are_hashed_in_two_threads_however_many_others_there_are():
+    # Each thread that ever hashed keeps 19 MiB: of the shared ones, which come and go, that were all in the end.
+    class Seen(PasslibHasher):
+        def _verify(self, password: str, password_hash: str) -> bool:
+            threads.add(threading.get_ident())
+            return True
+
+    threads: set[int] = set()
+    hasher, busy = Seen(), threading.Event()
+    for crowd in (6, 12, 18):
+        # More each time than there are threads: whichever hashed before is busy now.
+        others = [asyncio.create_task(to_thread.run_sync(busy.wait)) for _ in range(crowd)]
+        await asyncio.sleep(0)
+        await asyncio.gather(*(hasher.verify(PASSWORD, "any") for _ in range(4)))
+        busy.set()
+        await asyncio.gather(*others)
+        busy.clear()
+    assert 1 <= len(threads) <= 2

@@ -102,7 +102,7 @@ async def test_deleting_a_user_ends_everything_issued(world: World):
     await world.accounts.delete(ADMIN, "olga", SOURCE)
     assert world.redis.floors == {"user:olga": 2}
     with pytest.raises(UserMissing):
-        await world.accounts.get("olga")
+        await world.accounts.get(ADMIN, "olga")
 
 
 async def test_a_user_proves_the_old_password_for_a_new_one(world: World):

@@ -247,7 +247,7 @@ async def test_a_verification_that_began_before_a_gap_is_not_remembered(world: W
         world.gate.era += 1
         return user()
 
-    world.users.get = get  # type: ignore[method-assign]
+    world.users.get = get
     await world.admit()
     world.redis.away = True
     with pytest.raises(RedisAway):

@@ -6,6 +6,7 @@ import pytest
 
 from services.gateway.domain.credentials import Verified
 from services.gateway.domain.errors import BeyondOwnRights, FreshLoginRequired, NotAllowed
+from services.gateway.domain.fresh_login import FreshLogin
 from services.gateway.domain.pages import Page
 from services.gateway.domain.refresh import Family
 from services.gateway.domain.session_desk import SessionDesk
@@ -57,7 +58,7 @@ class World:
             floors=self.redis,
             audit=self.audit,
             clock=self.clock,
-            fresh=FRESH,
+            fresh=FreshLogin(self.families, self.clock, FRESH),
         )
 
     async def end(self, caller: Verified) -> None:

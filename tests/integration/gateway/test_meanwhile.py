@@ -1,0 +1,143 @@
+"""A user who is changed between the look at who they are and the act that was allowed for it, on both databases."""
+
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, update
+
+from services.gateway.adapters.sql_second_factors import SqlSecondFactors
+from services.gateway.adapters.sql_users import SqlUsers
+from services.gateway.adapters.tables import migrate_gateway, users
+from services.gateway.domain.accounts import Accounts, UserChange
+from services.gateway.domain.credentials import Verified
+from services.gateway.domain.errors import BeyondOwnRights, ChangedMeanwhile
+from services.gateway.domain.factor_administration import FactorAdministration
+from services.gateway.domain.passwords import PasswordPolicy
+from services.gateway.domain.users import User
+from shared.database import open_engine, write
+from shared.principal import Role
+from tests.unit.gateway.fake_factors import FakeApps, FakeSeals, FakeWords, prover
+from tests.unit.gateway.fakes import (
+    NOW,
+    SOURCE,
+    Entropy,
+    FakeAudit,
+    FakeClock,
+    FakeHasher,
+    FakeRedis,
+    FakeThrottle,
+    principal,
+    user,
+)
+
+SITE = ("acme.osaka",)
+# Limited to one site; olga is too, until somebody who is not lifts that.
+ANN = principal("ann", Role.ADMIN, assets=SITE)
+GOOD = "a long walk by the river"
+
+
+def lift_limits(engine: Engine) -> None:
+    with write(engine) as connection:
+        changed = {"assets": [], "generation": users.c.generation + 1}
+        connection.execute(update(users).where(users.c.username == "olga").values(changed))
+
+
+class Meanwhile(SqlUsers):
+    """Somebody lifts the limits of olga just before each write."""
+
+    async def change(self, *args: Any, **named: Any) -> User:
+        lift_limits(self._engine)
+        return await super().change(*args, **named)
+
+    async def set_password(self, *args: Any, **named: Any) -> User:
+        lift_limits(self._engine)
+        return await super().set_password(*args, **named)
+
+    async def delete(self, *args: Any, **named: Any) -> User:
+        lift_limits(self._engine)
+        return await super().delete(*args, **named)
+
+
+class FactorsMeanwhile(SqlSecondFactors):
+    async def remove(self, *args: Any, **named: Any) -> User:
+        lift_limits(self._engine)
+        return await super().remove(*args, **named)
+
+
+class World:
+    """Accounts and second factors over a database."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.users, clock, self.audit, redis = Meanwhile(engine), FakeClock(), FakeAudit(), FakeRedis()
+        hasher, throttle, factors = FakeHasher(), FakeThrottle(redis), FactorsMeanwhile(engine)
+        proofs = prover(hasher, throttle, factors, clock)
+        self.accounts = Accounts(
+            users=self.users,
+            hasher=hasher,
+            prover=proofs,
+            policy=PasswordPolicy(FakeWords()),
+            floors=redis,
+            throttle=throttle,
+            audit=self.audit,
+            clock=clock,
+        )
+        self.factors = FactorAdministration(
+            users=self.users,
+            factors=factors,
+            prover=proofs,
+            throttle=throttle,
+            apps=FakeApps(),
+            seals=FakeSeals(),
+            floors=redis,
+            audit=self.audit,
+            clock=clock,
+            entropy=Entropy(),
+        )
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    migrate_gateway(database_url)
+    engine = open_engine(database_url)
+    yield engine
+    engine.dispose()
+
+
+async def as_she_was(world: World) -> User:
+    await world.users.add(user("root", Role.ADMIN))
+    await world.users.add(user("ann", Role.ADMIN, assets=SITE))
+    olga = user(assets=SITE, password_hash="hash of right", second_factor=True)
+    await world.users.add(olga)
+    return olga
+
+
+ACTS: dict[str, Callable[[World], Awaitable[object]]] = {
+    "role": lambda world: world.accounts.change(ANN, "olga", UserChange(role=Role.ADMIN), SOURCE),
+    "disabling": lambda world: world.accounts.change(ANN, "olga", UserChange(active=False), SOURCE),
+    "password": lambda world: world.accounts.set_password(ANN, "olga", GOOD, None, SOURCE),
+    "deletion": lambda world: world.accounts.delete(ANN, "olga", SOURCE),
+    "second factor": lambda world: world.factors.remove(Verified(ANN, NOW, ()), "olga", None, None, SOURCE),
+}
+
+
+@pytest.mark.parametrize("act", ACTS.values(), ids=ACTS)
+async def test_who_reaches_one_site_does_nothing_to_a_user_who_reaches_all_by_now(
+    engine: Engine, act: Callable[[World], Awaitable[object]]
+):
+    world = World(engine)
+    before = await as_she_was(world)
+    with pytest.raises(BeyondOwnRights):
+        await act(world)
+    after = await world.users.get("olga")
+    assert after == replace(before, assets=(), generation=2)
+    assert world.audit.events == []
+
+
+async def test_who_proved_a_password_that_is_no_longer_theirs_sets_none(engine: Engine):
+    world = World(engine)
+    before = await as_she_was(world)
+    with pytest.raises(ChangedMeanwhile):
+        await world.accounts.set_password(principal(), "olga", GOOD, "right", SOURCE)
+    assert (await world.users.get("olga")).password_hash == before.password_hash

@@ -1,0 +1,55 @@
+"""Whose entries of the trail a caller reads."""
+
+import pytest
+
+from services.gateway.domain.audit import Entry
+from services.gateway.domain.audit_search import AuditFilter, AuditSearch
+from services.gateway.domain.delegation import Shown
+from services.gateway.domain.pages import Page
+from shared.principal import EXTERNAL, Principal, Role
+from tests.unit.gateway.fakes import principal
+
+PEOPLE = {"ann": ("acme.osaka",), "olga": ("acme.osaka.reactor",), "tom": ("acme.tokyo",), "boss": ()}
+SITE = ("acme.osaka",)
+
+
+class Names:
+    async def names(self, shown: Shown) -> frozenset[str]:
+        return frozenset(name for name, assets in PEOPLE.items() if shown(name, assets))
+
+
+class Book:
+    """A trail without entries, which keeps what was asked of it."""
+
+    def __init__(self) -> None:
+        self.asked: list[AuditFilter] = []
+
+    async def page(self, wanted: AuditFilter, *, limit: int, cursor: str | None) -> Page[Entry]:
+        self.asked.append(wanted)
+        return Page((), None)
+
+    async def following(self, wanted: AuditFilter, *, after: int, up_to: int, limit: int) -> list[Entry]:
+        self.asked.append(wanted)
+        return []
+
+    async def newest(self) -> int:
+        return 0
+
+
+@pytest.mark.parametrize(
+    ("caller", "users"),
+    [
+        (principal("boss", Role.ADMIN), None),
+        (principal("ann", Role.ADMIN, assets=SITE), {"ann", "olga"}),
+        # A key of somebody who is not limited, limited itself: its owner's entries are its own.
+        (principal("boss", Role.ADMIN, assets=SITE, method="api_key"), {"ann", "olga", "boss"}),
+        (principal("sso:u1", Role.ADMIN, assets=SITE, method=EXTERNAL), {"ann", "olga", "sso:u1"}),
+    ],
+)
+async def test_who_is_limited_to_assets_reads_what_users_within_did(caller: Principal, users: set[str] | None):
+    book, wanted = Book(), AuditFilter(action="auth.*")
+    search = AuditSearch(book, Names())
+    await search.page(caller, wanted, limit=9, cursor=None)
+    assert [entry async for entry in search.everything(caller, wanted)] == []
+    assert [asked.users for asked in book.asked] == [users, users]
+    assert {asked.action for asked in book.asked} == {"auth.*"}
