@@ -113,7 +113,7 @@ def _run(plant: DriftingPlant, *, settings: LiveSettings, delay_rows: int) -> tu
     return hits, widths
 
 
-class _Known(RegressorMixin, BaseEstimator):  # type: ignore[misc] # scikit-learn is not typed
+class _Known(RegressorMixin, BaseEstimator):
     """Hands on predictions that were made already, so that all ways have the same."""
 
     def fit(self, rows: ArrayLike, target: ArrayLike) -> Self:  # noqa: ARG002 (of the protocol)

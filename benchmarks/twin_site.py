@@ -109,7 +109,7 @@ def fitted_pipeline() -> Pipeline:
 
 def rows() -> list[list[float]]:
     """Rows that differ, in the order of the features."""
-    return yield_dataset(_BODIES, seed=1).rows.tolist()  # type: ignore[no-any-return]
+    return yield_dataset(_BODIES, seed=1).rows.tolist()
 
 
 def row_bodies() -> list[bytes]:

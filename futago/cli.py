@@ -1,5 +1,7 @@
 """The `futago` command."""
 
+# ruff: noqa: PLC0415 (each command loads what it needs, and no more)
+
 import asyncio
 import json
 import sys
@@ -85,11 +87,11 @@ def up(
     tls: TlsOption = False,  # noqa: FBT002 (an option)
 ) -> None:
     """Start the whole suite on this machine and keep it running until Ctrl-C."""
-    from futago.launcher import settings  # noqa: PLC0415 (each command loads what it needs, and no more)
-    from futago.launcher.console import Console  # noqa: PLC0415
-    from futago.launcher.home import Home  # noqa: PLC0415
-    from futago.launcher.ports import gateway_url, require_free  # noqa: PLC0415
-    from futago.launcher.up import Up  # noqa: PLC0415
+    from futago.launcher import settings
+    from futago.launcher.console import Console
+    from futago.launcher.home import Home
+    from futago.launcher.ports import gateway_url, require_free
+    from futago.launcher.up import Up
 
     place = Home(home.absolute())
     place.make_folders()
@@ -105,8 +107,8 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,  # noqa: FBT002 (an option)
 ) -> None:
     """Show the processes of a running suite."""
-    from futago.launcher import control  # noqa: PLC0415
-    from futago.launcher.home import Home  # noqa: PLC0415
+    from futago.launcher import control
+    from futago.launcher.home import Home
 
     state = control.running_state(Home(home.absolute()))
     typer.echo(json.dumps(asdict(state), indent=1) if as_json else control.table(state, time.time()))
@@ -118,8 +120,8 @@ def down(
     timeout_s: Annotated[float, typer.Option("--timeout-s", help="How long to wait for the end.")] = 60.0,
 ) -> None:
     """Stop a running suite from another shell."""
-    from futago.launcher import control  # noqa: PLC0415
-    from futago.launcher.home import Home  # noqa: PLC0415
+    from futago.launcher import control
+    from futago.launcher.home import Home
 
     control.stop(Home(home.absolute()), timeout_s)
     typer.echo("Stopped.")
@@ -146,7 +148,7 @@ def migrate(
         database_url = database_url_file.read_text(encoding="utf-8").strip()
     elif database_url is None or database_url_file is not None:
         raise typer.BadParameter("give --database-url or --database-url-file, one of them")
-    from futago.migrations import migrate_all  # noqa: PLC0415
+    from futago.migrations import migrate_all
 
     typer.echo(f"Migrated: {', '.join(migrate_all(database_url))}.")
 
@@ -161,10 +163,10 @@ def demo(
     solve_s: Annotated[float, typer.Option("--seconds", min=1.0, help="How long the planner may search.")] = 20.0,
 ) -> None:
     """Put a running suite to work: publish a twin, train a detector, solve a plan, and show what came out."""
-    from futago.client import Client  # noqa: PLC0415
-    from futago.demo.run import load_cases, run  # noqa: PLC0415
-    from futago.launcher import settings  # noqa: PLC0415
-    from futago.launcher.home import Home  # noqa: PLC0415
+    from futago.client import Client
+    from futago.demo.run import load_cases, run
+    from futago.launcher import settings
+    from futago.launcher.home import Home
 
     place = Home(home.absolute())
     settings.sign_with(place.root)

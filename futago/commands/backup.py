@@ -1,5 +1,7 @@
 """`futago backup`, `futago restore`, `futago move-database`: keeping what a home keeps, and taking it elsewhere."""
 
+# ruff: noqa: PLC0415 (each command loads what it needs, and no more)
+
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -23,7 +25,7 @@ def backup(
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Copy everything a home keeps to one file; the suite may run meanwhile."""
-    from futago.launcher.backup import back_up  # noqa: PLC0415 (each command loads what it needs, and no more)
+    from futago.launcher.backup import back_up
 
     content = back_up(Home(home.absolute()), file.absolute(), now=datetime.now(UTC))
     typer.echo(f"{file} holds {content.files} files, {content.size_bytes / _MEGABYTE:.1f} MB before they were packed.")
@@ -37,7 +39,7 @@ def restore(
     force: Annotated[bool, typer.Option("--force", help="Put a home that is there already aside.")] = False,  # noqa: FBT002 (an option)
 ) -> None:
     """Make a home out of a backup; `futago up` then goes on from there."""
-    from futago.launcher.backup import bring_back  # noqa: PLC0415
+    from futago.launcher.backup import bring_back
 
     content = bring_back(Home(home.absolute()), file, replace=force, now=datetime.now(UTC))
     typer.echo(f"{home} is as it was at {content.made_at:%Y-%m-%d %H:%M:%S} UTC.")
@@ -54,8 +56,8 @@ def move_database(
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Copy the SQLite database of a home to PostgreSQL, and verify the audit trail there."""
-    from futago import database_move  # noqa: PLC0415
-    from services.gateway.library import verify_trail  # noqa: PLC0415
+    from futago import database_move
+    from services.gateway.library import verify_trail
 
     if (to is None) == (to_file is None):
         raise typer.BadParameter("give --to or --to-file, one of them")

@@ -1,5 +1,7 @@
 """`futago evaluate`: how good a detector is on files whose truth is known, beside what needs no detector."""
 
+# ruff: noqa: PLC0415 (numpy and ONNX Runtime are loaded by whoever asks for them)
+
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -88,7 +90,7 @@ def evaluate(
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Judge a detector on labelled files: row by row, fault by fault, beside trivial baselines, with a leak check."""
-    from services.anomaly.library import from_files  # noqa: PLC0415 (numpy and ONNX Runtime, for who asks for them)
+    from services.anomaly.library import from_files
 
     settings.sign_with(home.absolute())
     reading = from_files.Reading(time, from_files.Selection(left_out=tuple(ignore or ())), encoding)
@@ -124,8 +126,8 @@ def evaluate(
 
 def _bundle(folder: Path, context: int) -> Judge:
     """Judge the detector of a bundle."""
-    from services.anomaly.library import from_files  # noqa: PLC0415 (as above)
-    from shared.onnx.settings import KeySettings  # noqa: PLC0415
+    from services.anomaly.library import from_files
+    from shared.onnx.settings import KeySettings
 
     return lambda tables, jitter: from_files.evaluate_bundle(
         folder, KeySettings().trust(), tables, context_rows=context, late_start=jitter
@@ -134,7 +136,7 @@ def _bundle(folder: Path, context: int) -> Judge:
 
 def _anew(recipe: "from_files.Recipe", rows: int) -> Judge:
     """Train a detector for each file, and judge it on the rest of that file."""
-    from services.anomaly.library import from_files  # noqa: PLC0415 (as above)
+    from services.anomaly.library import from_files
 
     return lambda tables, jitter: from_files.evaluate_anew(
         recipe, tables, train_rows=rows, on_file=_show_file, late_start=jitter
@@ -143,7 +145,7 @@ def _anew(recipe: "from_files.Recipe", rows: int) -> Judge:
 
 def _trained(recipe: "from_files.Recipe", normal: Path, reading: "from_files.Reading", context: int) -> Judge:
     """Train one detector, and judge it on every file."""
-    from services.anomaly.library import from_files  # noqa: PLC0415 (as above)
+    from services.anomaly.library import from_files
 
     return lambda tables, jitter: from_files.evaluate_trained(
         recipe, normal, tables, reading=reading, context_rows=context, late_start=jitter

@@ -1,5 +1,7 @@
 """`futago train-twin`, `package`, `card`, `verify`: from data or an estimator to a signed bundle, and what it says."""
 
+# ruff: noqa: PLC0415 (what packages and trains is loaded by whoever packages and trains)
+
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -74,7 +76,7 @@ def train_twin(
     api_key: KeyOption = None,
 ) -> None:
     """Train a twin on a CSV file: honest splits, several recipes, the best one packaged, and a report."""
-    from services.twin import library  # noqa: PLC0415 (what trains is loaded by whoever trains)
+    from services.twin import library
 
     settings.sign_with(home.absolute())
     trained = library.train(
@@ -164,7 +166,7 @@ def package(
     api_key: KeyOption = None,
 ) -> None:
     """Package a fitted estimator as a signed bundle that predicts exactly the same."""
-    from services.twin import library  # noqa: PLC0415 (what packages is loaded by whoever packages)
+    from services.twin import library
 
     settings.sign_with(home.absolute())
     loaded = load_object(source, app_dir) if _is_reference(source) else library.load_model_file(source)
@@ -198,10 +200,10 @@ def package(
 @app.command()
 def card(bundle: BundleArgument, home: HomeOption = DEFAULT_HOME, *, as_json: JsonOption = False) -> None:
     """Show what a bundle's model takes and predicts, how it was trained and how good it is; or what a detector is."""
-    from services.twin import library  # noqa: PLC0415 (as above)
-    from shared.onnx.bundle import open_bundle  # noqa: PLC0415
-    from shared.onnx.manifest import BundleKind  # noqa: PLC0415
-    from shared.onnx.settings import KeySettings  # noqa: PLC0415
+    from services.twin import library
+    from shared.onnx.bundle import open_bundle
+    from shared.onnx.manifest import BundleKind
+    from shared.onnx.settings import KeySettings
 
     settings.sign_with(home.absolute())
     manifest = open_bundle(bundle, KeySettings().trust()).manifest
@@ -216,8 +218,8 @@ def card(bundle: BundleArgument, home: HomeOption = DEFAULT_HOME, *, as_json: Js
 @app.command()
 def verify(bundle: BundleArgument, home: HomeOption = DEFAULT_HOME) -> None:
     """Check that a trusted key signed a bundle and that every file is what was signed."""
-    from shared.onnx.bundle import open_bundle  # noqa: PLC0415 (as above)
-    from shared.onnx.settings import KeySettings  # noqa: PLC0415
+    from shared.onnx.bundle import open_bundle
+    from shared.onnx.settings import KeySettings
 
     settings.sign_with(home.absolute())
     checked = open_bundle(bundle, KeySettings().trust())
@@ -245,7 +247,7 @@ def _calibration(
     asked: str | None, target: str, features: Sequence[Mapping[str, Any]], encoding: str | None
 ) -> float | tuple[Any, Any] | None:
     """A share, or the rows of a file; `package` checks what comes out."""
-    from services.twin import library  # noqa: PLC0415 (as above)
+    from services.twin import library
 
     if asked is None:
         return None

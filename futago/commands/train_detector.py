@@ -1,5 +1,7 @@
 """`futago train-detector`: from a file of normal operation to a signed detector, here or on a running suite."""
 
+# ruff: noqa: PLC0415 (what trains is loaded by whoever trains)
+
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -85,7 +87,7 @@ def train_detector(
     api_key: KeyOption = None,
 ) -> None:
     """Train a detector on normal rows: a signed bundle that serves without torch, its card, and a page."""
-    from services.anomaly.library import from_files  # noqa: PLC0415 (what trains is loaded by whoever trains)
+    from services.anomaly.library import from_files
 
     called = name or data.name.partition(".")[0]
     reading = from_files.Reading(
@@ -118,10 +120,10 @@ class _Wanted:
 
 
 def _train_here(wanted: _Wanted, version: str, out: Path) -> None:
-    from services.anomaly.library import from_files  # noqa: PLC0415 (as above)
-    from shared.clock import SystemClock  # noqa: PLC0415
-    from shared.onnx.bundle import open_bundle  # noqa: PLC0415
-    from shared.onnx.settings import KeySettings  # noqa: PLC0415
+    from services.anomaly.library import from_files
+    from shared.clock import SystemClock
+    from shared.onnx.bundle import open_bundle
+    from shared.onnx.settings import KeySettings
 
     trained = from_files.train_file(
         wanted.data,
@@ -140,7 +142,7 @@ def _train_here(wanted: _Wanted, version: str, out: Path) -> None:
 
 
 def _train_there(wanted: _Wanted, client: Client) -> None:
-    from services.anomaly.library import from_files  # noqa: PLC0415 (as above)
+    from services.anomaly.library import from_files
 
     with tempfile.TemporaryDirectory(prefix="futago-upload-") as folder:
         # Written anew: the suite takes plain CSV in UTF-8, and only the rows and columns that were asked for.

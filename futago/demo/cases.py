@@ -1,6 +1,5 @@
 """What the three parts of the demonstration work on."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +24,7 @@ class TwinCase:
 
     title: str
     model: str
-    features: tuple[Mapping[str, object], ...]
+    features: tuple[JsonObject, ...]
     target_name: str
     target_unit: str
     rows: NDArray[np.float64]

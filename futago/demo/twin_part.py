@@ -43,7 +43,7 @@ def train_and_publish(client: Client, case: TwinCase, *, version: str, scratch: 
         target[train],
         name=case.model,
         version=version,
-        features=case.features,  # type: ignore[arg-type]
+        features=case.features,
         target={"name": case.target_name, "unit": case.target_unit},
         out=scratch / case.model,
         calibration=(rows[calibration], target[calibration]),

@@ -1,5 +1,7 @@
 """The twin in process: package an estimator, load a bundle, predict, observe. No server, no network."""
 
+# ruff: noqa: PLC0415 (scikit-learn and ONNX are loaded by whoever packages; serving does without them)
+
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
@@ -246,8 +248,8 @@ def package(
         If the rows, names or ranges make no sense.
     """
     # scikit-learn and onnx are needed to package and never to predict: an edge box has neither.
-    from services.twin.packaging.package import build_package, describe  # noqa: PLC0415
-    from services.twin.packaging.slim import SlimBudget  # noqa: PLC0415
+    from services.twin.packaging.package import build_package, describe
+    from services.twin.packaging.slim import SlimBudget
 
     info = build_package(
         estimator,
@@ -323,11 +325,11 @@ def train(
     BundleMalformed
         If the name or version is no name, or the folder holds something else than a bundle.
     """
-    from services.twin.packaging.candidates import candidates  # noqa: PLC0415 (as for `package`)
-    from services.twin.packaging.dataset import Roles  # noqa: PLC0415
-    from services.twin.packaging.report import write_report  # noqa: PLC0415
-    from services.twin.packaging.train import name_for, train_on_csv  # noqa: PLC0415
-    from services.twin.packaging.training_record import TrainedTwin  # noqa: PLC0415
+    from services.twin.packaging.candidates import candidates
+    from services.twin.packaging.dataset import Roles
+    from services.twin.packaging.report import write_report
+    from services.twin.packaging.train import name_for, train_on_csv
+    from services.twin.packaging.training_record import TrainedTwin
 
     name = name or name_for(Path(data))
     folder = Path(out) if out is not None else Path("bundles") / name
@@ -373,9 +375,9 @@ def read_table(
     DataUnusable
         If a column is missing.
     """
-    from services.twin.packaging.csv_table import columns_of  # noqa: PLC0415
-    from services.twin.packaging.csv_text import read_csv  # noqa: PLC0415
-    from services.twin.packaging.estimator_table import make_table  # noqa: PLC0415
+    from services.twin.packaging.csv_table import columns_of
+    from services.twin.packaging.csv_text import read_csv
+    from services.twin.packaging.estimator_table import make_table
 
     return make_table(columns_of(read_csv(Path(data), encoding)), target, features)
 
@@ -390,6 +392,6 @@ def load_model_file(path: str | Path) -> Any:
     ModelFileUnusable, EstimatorUnsupported
         If it is no model of these libraries.
     """
-    from services.twin.packaging.model_files import load_model_file as load  # noqa: PLC0415
+    from services.twin.packaging.model_files import load_model_file as load
 
     return load(Path(path))

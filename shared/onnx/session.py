@@ -93,9 +93,10 @@ class OnnxSession:
         """Compute the named outputs only, in that order: what is not asked for costs nothing to hand over."""
         array = np.ascontiguousarray(rows, dtype=self._input_type)
         try:
-            return self._session.run(outputs, {self._input_name: array})  # type: ignore[no-any-return]
+            computed: list[Output] = self._session.run(outputs, {self._input_name: array})
         except _ORT_ERRORS as error:
             raise ModelFailed(f"the model could not compute: {error}") from error
+        return computed
 
 
 def _session_options() -> onnxruntime.SessionOptions:

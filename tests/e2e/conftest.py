@@ -15,6 +15,9 @@ import httpx
 import pytest
 
 from futago import Client
+from futago.launcher.control import running_state
+from futago.launcher.home import Home
+from futago.launcher.state import State
 from tests.leaks import leaks_in_files, secrets_of_home
 
 ROOT = Path(__file__).parents[2]
@@ -87,13 +90,13 @@ class Suite:
             cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=timeout_s, check=False,
         )  # fmt: skip
 
-    def processes(self) -> dict[str, int]:
-        """Process ids by name, as `futago status` tells them."""
-        status = json.loads(self.command("status", "--json").stdout)
-        return {process["name"]: process["pid"] for process in status["processes"] if process["pid"]}
+    def state(self) -> State:
+        """What `futago status` tells, without a process of its own for each look."""
+        return running_state(Home(self.home))
 
-    def supervisor(self) -> int:
-        return int(json.loads(self.command("status", "--json").stdout)["supervisor_pid"])
+    def processes(self) -> dict[str, int]:
+        """Process ids by name."""
+        return {process.name: process.pid for process in self.state().processes if process.pid}
 
     def interrupt(self) -> int:
         """Ctrl-C: SIGINT to the whole group, as a terminal does; returns make's exit code."""

@@ -31,12 +31,12 @@ def test_the_start_says_what_to_open_and_three_commands_that_work(suite: Any):
 
 
 def test_the_demo_does_the_main_job_on_the_simulator(suite: Any):
-    done = suite.command("demo", "--seconds", "5")
+    done = suite.command("demo", "--seconds", "2")
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_demo_does_the_main_job_on_real_data(suite: Any, data: Path):
-    done = suite.command("demo", "--data", str(data), "--seconds", "10")
+    done = suite.command("demo", "--data", str(data), "--seconds", "4")
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -85,8 +85,7 @@ def test_nobody_gets_in_without_credentials(suite: Any):
 
 
 def test_a_services_own_port_does_not_let_anybody_in(suite: Any):
-    status = json.loads(suite.command("status", "--json").stdout)
-    ports = {process["name"]: process["port"] for process in status["processes"]}
+    ports = {process.name: process.port for process in suite.state().processes}
     key = json.loads((suite.home / "credentials.json").read_text())["api_key"]
     for service, path in (("twin", "twin/status"), ("anomaly", "anomaly/detectors"), ("planner", "planner/plans")):
         url = f"http://127.0.0.1:{ports[service]}/api/v1/{path}"

@@ -156,7 +156,8 @@ def loss_curves(training: Mapping[str, JSON]) -> LossCurves | None:
 
 
 def _plain(values: Floats) -> JSON:
-    return np.round(values, _DIGITS).tolist()  # type: ignore[no-any-return]
+    plain: JSON = np.round(values, _DIGITS).tolist()
+    return plain
 
 
 def _rounded(values: Floats) -> list[float]:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Protocol
 from uuid import uuid4
 from weakref import WeakValueDictionary
@@ -245,7 +246,7 @@ class StreamDesk:
         for _ in range(_TRIES):
             kept = await self._windows.read(key)
             body = None if restart else kept.body
-            step, after = await self._workbench.run(lambda body=body: self._step(name, given, body))  # type: ignore[misc]
+            step, after = await self._workbench.run(partial(self._step, name, given, body))
             if step.state is None:
                 return step
             alerts = episode_alerts(step.changes, step.scored.ready.detector, asset=asset, new_id=lambda: uuid4().hex)

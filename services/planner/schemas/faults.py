@@ -1,7 +1,6 @@
 """Faults pydantic finds, as JSON pointers into what was sent."""
 
 from collections.abc import Iterable, Mapping
-from typing import LiteralString, cast
 
 from pydantic import ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -58,7 +57,7 @@ def merged(title: str, document: object, shape: ValidationError | None, cross: I
 
 def _line(kind: str, location: Location, message: str, value: object) -> InitErrorDetails:
     # The message is a template to pydantic: braces that a caller sent must not be read as its fields.
-    error = PydanticCustomError(cast("LiteralString", kind), "{message}", {"message": message})  # type: ignore[redundant-cast]
+    error = PydanticCustomError(kind, "{message}", {"message": message})
     return InitErrorDetails(type=error, loc=location, input=value)
 
 

@@ -1,7 +1,6 @@
 """What the registry said last, on this machine's own disk: served by a twin that starts while the database is away."""
 
 import json
-import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,7 +31,7 @@ class LastRegistry:
         try:
             with tempfile.NamedTemporaryFile("w", dir=self._path.parent, prefix=".registry-", delete=False) as file:
                 json.dump(document, file)
-            os.replace(file.name, self._path)  # noqa: PTH105 (a name, not a path)
+            Path(file.name).replace(self._path)
         except OSError as error:
             log.warning("registry_not_kept", reason=str(error))
 

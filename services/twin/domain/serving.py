@@ -137,13 +137,6 @@ class Corrections(Protocol):
         ...
 
 
-class NoCorrections:
-    """Implements `Corrections` for a twin that receives no observations."""
-
-    def of(self, model: str, version: str) -> None:
-        """None."""
-
-
 @dataclass(frozen=True, slots=True)
 class Choice:
     """Which version of a model answers a request.

@@ -27,6 +27,7 @@ def embed(builder: GraphBuilder, stage: BaseEstimator, source: str) -> str:
 
 
 def _converted(stage: BaseEstimator, name: str) -> onnx.ModelProto:
+    # Hardly any estimator comes here, and the package takes a while to load.
     from skl2onnx import convert_sklearn  # noqa: PLC0415
     from skl2onnx.common.data_types import DoubleTensorType  # noqa: PLC0415
 

@@ -72,8 +72,11 @@ def _arrays(structure: Mapping[str, Any]) -> TreeArrays:
         left[number], right[number] = len(features), len(features) + 1
         for child in (node["left_child"], node["right_child"]):
             waiting.append((child, len(features)))
-            for column, empty in ((features, 0), (thresholds, 0.0), (left, LEAF), (right, LEAF), (values, 0.0)):
-                column.append(empty)  # type: ignore[arg-type]
+            features.append(0)
+            thresholds.append(0.0)
+            left.append(LEAF)
+            right.append(LEAF)
+            values.append(0.0)
     return TreeArrays(np.array(features), np.array(thresholds), np.array(left), np.array(right), np.array(values))
 
 

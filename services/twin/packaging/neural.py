@@ -4,6 +4,8 @@ PyTorch is imported by nobody here before a module is handed over. The exporter 
 newer one takes a hundred times as long and keeps weights in a second file.
 """
 
+# ruff: noqa: PLC0415 (see above: PyTorch is there only where a module was handed over)
+
 import copy
 import re
 import tempfile
@@ -67,7 +69,7 @@ def torch_module(builder: GraphBuilder, module: "torch.nn.Module", source: str) 
     EstimatorUnsupported
         If it cannot be exported, or returns something else.
     """
-    import torch  # noqa: PLC0415
+    import torch
 
     served, real = _served(module), _real_type(module)
     example = torch.zeros((2, builder.features), dtype=real)
@@ -89,7 +91,7 @@ def torch_module(builder: GraphBuilder, module: "torch.nn.Module", source: str) 
 
 def torch_predict(module: "torch.nn.Module", rows: np.ndarray) -> np.ndarray:
     """What a module predicts for `(n, f)` rows in evaluation mode, without touching the module; double `(n,)`."""
-    import torch  # noqa: PLC0415
+    import torch
 
     served, real = _served(module), _real_type(module)
     with torch.no_grad():
@@ -103,14 +105,14 @@ def _served(module: "torch.nn.Module") -> "torch.nn.Module":
 
 
 def _real_type(module: "torch.nn.Module") -> "torch.dtype":
-    import torch  # noqa: PLC0415
+    import torch
 
     weights = next(iter(module.parameters()), None)
     return torch.float64 if weights is not None and weights.dtype == torch.float64 else torch.float32
 
 
 def _export(module: "torch.nn.Module", example: "torch.Tensor") -> onnx.ModelProto:
-    import torch  # noqa: PLC0415
+    import torch
 
     # Warnings are about the exporter, which is used on purpose, or about what tracing may miss: of those, one kind is
     # fatal, and the gate finds the rest.

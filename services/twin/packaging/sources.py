@@ -212,7 +212,7 @@ def table(model: Any, rows: Matrix) -> Any:
     names = getattr(model, "feature_names_in_", None)
     if names is None or not isinstance(unwrap(model), _HOLDS_PIPELINES):
         return rows
-    import pandas as pd  # noqa: PLC0415
+    import pandas as pd  # noqa: PLC0415 (who was fitted on a table has it loaded)
 
     return pd.DataFrame(rows, columns=names)
 

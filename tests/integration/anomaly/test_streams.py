@@ -111,7 +111,7 @@ async def test_rows_out_of_order_or_changed_are_refused_one_by_one_and_nothing_i
     for first in range(0, 120, 40):
         await push(client, NORMAL[first : first + 40], first=first)
     between = body(NORMAL[:3], first=117)
-    between["timestamps"][1] = "2026-04-01T00:01:57.5Z"  # type: ignore[index]
+    between["timestamps"][1] = "2026-04-01T00:01:57.5Z"
     answer = await client.post("/detectors/pump/stream/acme.pump1", json=between)
     assert (answer.status_code, answer.json()["code"]) == (409, "anomaly.stream_out_of_order")
     assert [fault["pointer"] for fault in answer.json()["errors"]] == ["/rows/0", "/timestamps/1", "/rows/2"]

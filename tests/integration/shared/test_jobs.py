@@ -2,146 +2,15 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol, TypeVar
 
 import pytest
 from sqlalchemy import text
 
-from shared.clock import SystemClock
-from shared.contracts.job import IdempotencyConflict, Job, JobMissing, JobState, QueueUnavailable
-from shared.database import open_engine, read, write
-from shared.errors import JSON
-from shared.jobs import JobQueue, JobStore, RqDelivery, migrate_jobs
-from shared.redis_client import blocking_client
-
-FOLDER = Path(__file__).parent
-ROOT = FOLDER.parents[2]
-PATIENCE_S = 30
-
-T = TypeVar("T")
-
-
-class Server(Protocol):
-    """What these tests do to a server of their own."""
-
-    url: str
-
-    def start(self) -> None: ...
-    def stop(self) -> None: ...
-    def stall(self) -> None: ...
-    def resume(self) -> None: ...
-
-
-@dataclass(frozen=True)
-class Start:
-    word: str
-    attempt: int
-    pid: int
-    worker_pid: int
-
-
-class Bench:
-    """One database, one queue, and the workers a test starts."""
-
-    def __init__(self, database_url: str, redis_url: str, folder: Path) -> None:
-        migrate_jobs(database_url)
-        self.database_url = database_url
-        self._urls = (database_url, redis_url)
-        self.folder = folder
-        self.diary = folder / "diary"
-        self.engine = open_engine(database_url)
-        self.store = JobStore(self.engine, SystemClock())
-        self.redis = blocking_client(redis_url)
-        self.queue = JobQueue(self.engine, RqDelivery(self.redis, "test"), queue="test", clock=SystemClock())
-        self.workers = []
-
-    def submit(
-        self, kind: str, *, time_limit_s: float = 60, max_attempts: int = 3, key: str | None = None, **facts: JSON
-    ):
-        payload = {"diary": str(self.diary), **facts}
-        return self.queue.submit(
-            f"test.{kind}",
-            payload,
-            owner="ada",
-            time_limit_s=time_limit_s,
-            max_attempts=max_attempts,
-            idempotency_key=key,
-        )
-
-    def start_worker(self, *, drain_s: float = 5.0):
-        paths = os.pathsep.join([str(ROOT), str(FOLDER)])
-        with (self.folder / "worker.log").open("ab") as log:
-            worker = subprocess.Popen(
-                [sys.executable, FOLDER / "job_worker.py", *self._urls, str(drain_s)],
-                env={**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"},
-                stdout=log,
-                stderr=log,
-            )
-        self.workers.append(worker)
-        return worker
-
-    def starts(self):
-        lines = self.diary.read_text().splitlines() if self.diary.exists() else []
-        told = [line.split() for line in lines if line.endswith(tuple("0123456789"))]
-        return [Start(t[0], int(t[1]), int(t[2]), int(t[3])) for t in told if t[0] == "start"]
-
-    def wait_for_start(self, number: int = 1):
-        return wait(lambda: len(self.starts()) >= number and self.starts()[number - 1])
-
-    def wait_for_end(self, job: Job):
-        return wait(lambda: (now := self.store.get(job.id)).state.final and now)
-
-    def log(self):
-        return (self.folder / "worker.log").read_text()
-
-    def close(self):
-        for worker in self.workers:
-            worker.kill()
-            worker.wait()
-        self.redis.close()
-        self.engine.dispose()
-
-
-def wait(condition: Callable[[], T], limit_s: float = PATIENCE_S) -> T:
-    deadline_s = time.monotonic() + limit_s
-    while not (value := condition()):
-        assert time.monotonic() < deadline_s, "waited in vain"
-        time.sleep(0.02)
-    return value
-
-
-def gone(pid: int):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
-
-
-@pytest.fixture
-def bench(sqlite_url: str, redis_url: str, tmp_path: Path):
-    bench = Bench(sqlite_url, redis_url, tmp_path)
-    yield bench
-    bench.close()
-
-
-@pytest.fixture
-def any_bench(database_url: str, redis_url: str, tmp_path: Path):
-    bench = Bench(database_url, redis_url, tmp_path)
-    yield bench
-    bench.close()
-
-
-@pytest.fixture
-def own_bench(sqlite_url: str, own_valkey: Server, tmp_path: Path):
-    bench = Bench(sqlite_url, own_valkey.url, tmp_path)
-    yield bench
-    bench.close()
+from shared.contracts.job import IdempotencyConflict, JobMissing, JobState, QueueUnavailable
+from shared.database import read, write
+from shared.jobs import RqDelivery
+from tests.integration.shared.job_bench import PATIENCE_S, Bench, Server, gone, wait
 
 
 def test_a_job_is_done_and_its_result_kept(any_bench: Bench) -> None:
@@ -161,19 +30,17 @@ def test_the_queue_keeps_no_trace_of_a_job_that_is_done(bench: Bench) -> None:
     assert list(bench.redis.scan_iter("rq:*")) == [b"rq:queues"]
 
 
-def test_a_child_sees_the_options_and_shows_no_secret_in_the_list_of_processes(bench: Bench) -> None:
-    job = bench.submit("look")
-    bench.start_worker()
-    result = bench.wait_for_end(job).result
+def test_a_child_sees_the_options_and_shows_no_secret_in_the_list_of_processes(at_work: Bench) -> None:
+    job = at_work.submit("look")
+    result = at_work.wait_for_end(job).result
     assert result["store_url"] == "file:///nowhere"
     assert "job_worker.py" in result["worker"]
-    assert bench.database_url not in result["own_command"] + result["own_environment"]
+    assert at_work.database_url not in result["own_command"] + result["own_environment"]
 
 
-def test_a_named_error_fails_the_job_at_once_with_its_code_and_faults(bench: Bench) -> None:
-    job = bench.submit("refuse")
-    bench.start_worker()
-    failed = bench.wait_for_end(job)
+def test_a_named_error_fails_the_job_at_once_with_its_code_and_faults(at_work: Bench) -> None:
+    job = at_work.submit("refuse")
+    failed = at_work.wait_for_end(job)
     assert failed.state is JobState.FAILED
     assert failed.error == {
         "code": "test.refused",
@@ -181,24 +48,22 @@ def test_a_named_error_fails_the_job_at_once_with_its_code_and_faults(bench: Ben
         "rows": 7,
         "errors": [{"pointer": "/rows/3", "detail": "not a number"}],
     }
-    assert len(bench.starts()) == 1
+    assert len(at_work.starts()) == 1
 
 
-def test_a_bug_fails_the_job_at_once_and_only_the_log_has_its_trace(bench: Bench) -> None:
-    job = bench.submit("crash")
-    bench.start_worker()
-    failed = bench.wait_for_end(job)
+def test_a_bug_fails_the_job_at_once_and_only_the_log_has_its_trace(at_work: Bench) -> None:
+    job = at_work.submit("crash")
+    failed = at_work.wait_for_end(job)
     assert failed.error["code"] == "job.crashed"
     assert "KeyError" in failed.error["detail"]
     assert "secret detail" not in str(failed.error)
-    assert len(bench.starts()) == 1
-    assert "secret detail" in bench.log()
+    assert len(at_work.starts()) == 1
+    assert "secret detail" in at_work.log()
 
 
-def test_a_job_whose_needs_are_away_is_tried_again(bench: Bench) -> None:
-    job = bench.submit("need")
-    bench.start_worker()
-    done = bench.wait_for_end(job)
+def test_a_job_whose_needs_are_away_is_tried_again(at_work: Bench) -> None:
+    job = at_work.submit("need")
+    done = at_work.wait_for_end(job)
     assert (done.state, done.result) == (JobState.SUCCEEDED, {"attempt": 2})
 
 
@@ -210,17 +75,16 @@ def test_a_killed_child_is_replaced(any_bench: Bench) -> None:
     assert (done.state, done.result) == (JobState.SUCCEEDED, {"attempt": 2})
 
 
-def test_a_job_that_always_kills_its_process_fails_after_three_attempts(bench: Bench) -> None:
-    job = bench.submit("die")
-    bench.start_worker()
-    failed = bench.wait_for_end(job)
+def test_a_job_that_always_kills_its_process_fails_after_three_attempts(at_work: Bench) -> None:
+    job = at_work.submit("die")
+    failed = at_work.wait_for_end(job)
     assert failed.state is JobState.FAILED
     assert failed.error == {
         "code": "job.worker_died",
         "detail": "worker process died (signal 9), attempt 3 of 3",
         "attempts": 3,
     }
-    assert len(bench.starts()) == 3
+    assert len(at_work.starts()) == 3
 
 
 def test_a_job_of_a_killed_worker_is_finished_by_another_within_fifteen_seconds(bench: Bench) -> None:
@@ -302,23 +166,21 @@ def test_a_queued_job_that_is_cancelled_is_never_started(bench: Bench) -> None:
     assert bench.store.get(cancelled.id).attempt == 0
 
 
-def test_cancelling_a_job_that_has_ended_changes_nothing(bench: Bench) -> None:
-    job = bench.submit("add", a=1, b=1)
-    bench.start_worker()
-    done = bench.wait_for_end(job)
-    assert bench.store.cancel(job.id) == done
+def test_cancelling_a_job_that_has_ended_changes_nothing(at_work: Bench) -> None:
+    job = at_work.submit("add", a=1, b=1)
+    done = at_work.wait_for_end(job)
+    assert at_work.store.cancel(job.id) == done
 
 
-def test_a_job_is_killed_at_its_time_limit_and_not_tried_again(bench: Bench) -> None:
-    job = bench.submit("sleep", seconds=30, time_limit_s=4)
-    bench.start_worker()
-    failed = bench.wait_for_end(job)
+def test_a_job_is_killed_at_its_time_limit_and_not_tried_again(at_work: Bench) -> None:
+    job = at_work.submit("sleep", seconds=30, time_limit_s=4)
+    failed = at_work.wait_for_end(job)
     assert failed.error == {
         "code": "job.time_limit",
         "detail": "stopped after its time limit of 4 s",
         "time_limit_s": 4,
     }
-    assert gone(bench.starts()[0].pid)
+    assert gone(at_work.starts()[0].pid)
 
 
 def test_a_worker_asked_to_end_lets_a_short_job_finish(bench: Bench) -> None:

@@ -30,7 +30,7 @@ def test_ninety_percent_intervals_hold_ninety_percent_of_the_unseen_hours(
         features=[{"name": name, "resolution": 0.01} for name in names[:4]],
         target={"name": names[4], "unit": "MW"},
         out=tmp_path / "bundle",
-        interval=interval,  # type: ignore[arg-type]
+        interval=interval,
     )
     prediction, lower, upper = Twin.load(bundle).predict_many(X_new, level=0.9)
     np.testing.assert_allclose(prediction, forest.predict(X_new), rtol=2.0**-22)

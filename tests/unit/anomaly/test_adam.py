@@ -2,10 +2,9 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from services.anomaly.training.adam import Adam, descend  # noqa: E402 (torch may be missing)
+from services.anomaly.training.adam import Adam, descend
 
 
 @pytest.mark.parametrize("betas", [(0.9, 0.999), (0.5, 0.9)])

@@ -176,5 +176,5 @@ def test_setting_is_read_beside_any_method_without_labels():
 )
 def test_setting_that_makes_no_sense_is_refused(document: dict[str, object], pointer: str):
     with pytest.raises(RuleRefused) as refusal:
-        read_rule(document)  # type: ignore[arg-type]
+        read_rule(document)
     assert [fault.pointer for fault in refusal.value.faults] == [pointer]

@@ -3,27 +3,26 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from services.anomaly.adapters.onnx_detector import OnnxResidualModel  # noqa: E402 (torch may be missing)
-from services.anomaly.domain.detection import residuals  # noqa: E402
-from services.anomaly.domain.options.generative import AnoGanOptions, EgbadOptions, FAnoGanOptions  # noqa: E402
-from services.anomaly.domain.options.kinds import DetectorKind, HeadKind  # noqa: E402
-from services.anomaly.domain.scaling import fit_scaling  # noqa: E402
-from services.anomaly.domain.windows import windows  # noqa: E402
-from services.anomaly.training.beat import Beat, TrainingCancelled  # noqa: E402
-from services.anomaly.training.export import ScoringGraph, export, prove_parity  # noqa: E402
-from services.anomaly.training.families import FamilyOptions, build_network  # noqa: E402
-from services.anomaly.training.fit import Epoch, FitReport, fit_network  # noqa: E402
-from services.anomaly.training.interruptible import Interruptible  # noqa: E402
-from services.anomaly.training.latent_search import Search, search  # noqa: E402
-from services.anomaly.training.networks.anogan import AnoGan  # noqa: E402
-from services.anomaly.training.networks.contract import Network  # noqa: E402
-from services.anomaly.training.networks.egbad import Egbad  # noqa: E402
-from services.anomaly.training.networks.fanogan import FAnoGan  # noqa: E402
-from services.anomaly.training.networks.gan import Critic, critic_loss, shared_out  # noqa: E402
-from shared.clock import SystemClock  # noqa: E402
+from services.anomaly.adapters.onnx_detector import OnnxResidualModel
+from services.anomaly.domain.detection import residuals
+from services.anomaly.domain.options.generative import AnoGanOptions, EgbadOptions, FAnoGanOptions
+from services.anomaly.domain.options.kinds import DetectorKind, HeadKind
+from services.anomaly.domain.scaling import fit_scaling
+from services.anomaly.domain.windows import windows
+from services.anomaly.training.beat import Beat, TrainingCancelled
+from services.anomaly.training.export import ScoringGraph, export, prove_parity
+from services.anomaly.training.families import FamilyOptions, build_network
+from services.anomaly.training.fit import Epoch, FitReport, fit_network
+from services.anomaly.training.interruptible import Interruptible
+from services.anomaly.training.latent_search import Search, search
+from services.anomaly.training.networks.anogan import AnoGan
+from services.anomaly.training.networks.contract import Network
+from services.anomaly.training.networks.egbad import Egbad
+from services.anomaly.training.networks.fanogan import FAnoGan
+from services.anomaly.training.networks.gan import Critic, critic_loss, shared_out
+from shared.clock import SystemClock
 
 SMALL = {"window_rows": 4, "hidden_units": 8, "latent": 3}
 NETWORKS: dict[str, FamilyOptions] = {

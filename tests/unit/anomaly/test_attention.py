@@ -3,8 +3,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("torch")
-
 from services.anomaly.domain.attention import AttentionMissing
 from services.anomaly.library import Detector
 

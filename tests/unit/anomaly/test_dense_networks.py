@@ -4,13 +4,12 @@ import functools
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from services.anomaly.training.networks.autoencoder import Autoencoder  # noqa: E402 (torch may be missing)
-from services.anomaly.training.networks.cnn_forecaster import CnnForecaster  # noqa: E402
-from services.anomaly.training.networks.contract import Network  # noqa: E402
-from services.anomaly.training.networks.sparse_autoencoder import SparseAutoencoder, auto_code  # noqa: E402
+from services.anomaly.training.networks.autoencoder import Autoencoder
+from services.anomaly.training.networks.cnn_forecaster import CnnForecaster
+from services.anomaly.training.networks.contract import Network
+from services.anomaly.training.networks.sparse_autoencoder import SparseAutoencoder, auto_code
 
 
 def rows(count: int = 256, sensors: int = 4) -> torch.Tensor:

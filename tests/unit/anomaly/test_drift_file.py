@@ -16,7 +16,7 @@ def changed(**arrays: np.ndarray) -> bytes:
     with np.load(io.BytesIO(drift_file(REFERENCE))) as stored:
         kept = dict(stored)
     buffer = io.BytesIO()
-    np.savez(buffer, **{name: array for name, array in (kept | arrays).items() if array is not None})  # type: ignore[arg-type]
+    np.savez(buffer, **{name: array for name, array in (kept | arrays).items() if array is not None})
     return buffer.getvalue()
 
 

@@ -5,17 +5,16 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from services.anomaly.domain.options.autoencoders import AutoencoderOptions  # noqa: E402 (torch may be missing)
-from services.anomaly.domain.options.sequences import TransformerOptions  # noqa: E402
-from services.anomaly.domain.scaling import fit_scaling  # noqa: E402
-from services.anomaly.domain.training_plan import LEAST_FIT_WINDOWS  # noqa: E402
-from services.anomaly.domain.windows import windows  # noqa: E402
-from services.anomaly.training.beat import Beat, Progress, TrainingCancelled  # noqa: E402
-from services.anomaly.training.families import NetworkTooLarge, build_network  # noqa: E402
-from services.anomaly.training.fit import (  # noqa: E402
+from services.anomaly.domain.options.autoencoders import AutoencoderOptions
+from services.anomaly.domain.options.sequences import TransformerOptions
+from services.anomaly.domain.scaling import fit_scaling
+from services.anomaly.domain.training_plan import LEAST_FIT_WINDOWS
+from services.anomaly.domain.windows import windows
+from services.anomaly.training.beat import Beat, Progress, TrainingCancelled
+from services.anomaly.training.families import NetworkTooLarge, build_network
+from services.anomaly.training.fit import (
     FitReport,
     TooFewWindows,
     TrainingDiverged,
@@ -23,8 +22,8 @@ from services.anomaly.training.fit import (  # noqa: E402
     reproducible,
     steps_per_epoch,
 )
-from services.anomaly.training.network_detector import standardised  # noqa: E402
-from services.anomaly.training.networks.autoencoder import Autoencoder  # noqa: E402
+from services.anomaly.training.network_detector import standardised
+from services.anomaly.training.networks.autoencoder import Autoencoder
 
 
 class SteppingClock:

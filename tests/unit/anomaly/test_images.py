@@ -34,7 +34,6 @@ def scratched(pictures: np.ndarray) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def detector() -> Detector:
-    pytest.importorskip("torch")
     return Detector("conv_autoencoder", **QUICK).fit(stripes(300, seed=0))
 
 
@@ -90,7 +89,6 @@ def test_saved_detector_scores_as_the_one_in_memory(detector: Detector, tmp_path
 
 
 def test_auto_chooses_convolutions_for_images_and_says_why():
-    pytest.importorskip("torch")
     card = Detector("auto", epochs=1).fit(stripes(60, seed=0, channels=3)).card
     assert card["kind"] == "conv_autoencoder"
     assert "images" in str(card["reason"])
@@ -98,7 +96,6 @@ def test_auto_chooses_convolutions_for_images_and_says_why():
 
 
 def test_heat_map_of_colour_images_tells_the_channels_apart():
-    pytest.importorskip("torch")
     camera = Detector("conv_autoencoder", **QUICK).fit(stripes(300, seed=0, channels=3))
     spoiled = stripes(10, seed=1, channels=3)
     spoiled[:, 5:8, 5:8, 1] = 255 - spoiled[:, 5:8, 5:8, 1]

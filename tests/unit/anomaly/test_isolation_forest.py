@@ -4,19 +4,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.ensemble import IsolationForest
 
-sklearn = pytest.importorskip("sklearn")
-
-from sklearn.ensemble import IsolationForest  # noqa: E402 (scikit-learn may be missing)
-
-from services.anomaly.adapters.forest_file import forest_file, read_forest  # noqa: E402
-from services.anomaly.domain.isolation_forest import Forest, ForestModel, usual_depth  # noqa: E402
-from services.anomaly.domain.options.statistical import IsolationForestOptions  # noqa: E402
-from services.anomaly.domain.runs import Runs  # noqa: E402
-from services.anomaly.domain.scaling import Scaling, fit_scaling  # noqa: E402
-from services.anomaly.domain.windows import windows  # noqa: E402
-from services.anomaly.training.isolation_forest import fit_forest, forest_tables  # noqa: E402
-from shared.onnx.errors import BundleMalformed  # noqa: E402
+from services.anomaly.adapters.forest_file import forest_file, read_forest
+from services.anomaly.domain.isolation_forest import Forest, ForestModel, usual_depth
+from services.anomaly.domain.options.statistical import IsolationForestOptions
+from services.anomaly.domain.runs import Runs
+from services.anomaly.domain.scaling import Scaling, fit_scaling
+from services.anomaly.domain.windows import windows
+from services.anomaly.training.isolation_forest import fit_forest, forest_tables
+from shared.onnx.errors import BundleMalformed
 
 UNSCALED = Scaling(np.zeros(3), np.ones(3), ())
 

@@ -69,8 +69,8 @@ class NoAlerts:
 def recorder(counts: FakeCounts, drift: FakeDrift) -> LiveRecorder:
     registry = CollectorRegistry()
     return LiveRecorder(
-        counts,  # type: ignore[arg-type]
-        drift,  # type: ignore[arg-type]
+        counts,
+        drift,
         NoAlerts(),
         clock=SteppingClock(),
         metrics=registry,

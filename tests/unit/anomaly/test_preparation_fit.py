@@ -99,7 +99,6 @@ def test_limit_is_set_on_no_score_that_reaches_across_a_break():
 
 
 def test_network_is_trained_on_no_window_that_reaches_across_a_break():
-    pytest.importorskip("torch")
     rows = noise(300)
     rows[100:110] = np.nan
     options: dict[str, JSON] = {"window_rows": 8, "hidden_units": 4, "latent": 2, "layers": 1, "epochs": 1}

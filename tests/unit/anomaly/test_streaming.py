@@ -130,7 +130,7 @@ async def place() -> AsyncIterator[Place]:
     clock = SteppingClock((START + timedelta(seconds=110)).timestamp())
     with ThreadPoolExecutor(1) as pool:
         desk = StreamDesk(
-            catalogue,  # type: ignore[arg-type]
+            catalogue,
             Workbench(pool, places=4),
             windows,
             observer,
@@ -175,9 +175,7 @@ async def test_those_who_watch_are_told_of_every_row_once(place: Place):
     await place.push(80, 90, shift=9.0)
     assert [len(seen.rows) for seen in place.watch.told] == [50, 10, 20, 10]
     assert [seen.alarms_begun for seen in place.watch.told] == [0, 0, 1, 0]
-    assert [seen.times[0] for seen in place.watch.told] == [  # type: ignore[index]
-        START + timedelta(seconds=i) for i in (0, 50, 60, 80)
-    ]
+    assert [seen.times[0] for seen in place.watch.told] == [START + timedelta(seconds=i) for i in (0, 50, 60, 80)]
     assert {seen.asset for seen in place.watch.told} == {"acme.pump1"}
     assert place.observer.streamed_rows == [(50, 0, 61.0), (0, 50, 61.0), (10, 10, 51.0), (20, 0, 31.0), (10, 0, 21.0)]
 

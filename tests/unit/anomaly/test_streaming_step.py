@@ -30,7 +30,7 @@ def plant(rows: int, seed: int) -> np.ndarray:
 
 
 def served(threshold: dict[str, object] | None = None) -> ServedDetector:
-    detector = Detector("mahalanobis", threshold=threshold, smoothing_rows=5)  # type: ignore[arg-type]
+    detector = Detector("mahalanobis", threshold=threshold, smoothing_rows=5)
     times = [moment(START_US - (400 - i) * SECOND_US) for i in range(400)]
     return replace(detector.fit(plant(400, 1), timestamps=times)._ready(), name="pump", version="1", digest="d1")
 
@@ -112,7 +112,7 @@ def test_what_is_kept_is_bounded_and_survives_the_store():
         state = push(state, i, i + 1).state
     assert state is not None
     assert len(state.rows) == len(state.times_us) == len(state.limits) <= DETECTOR.lookback_rows + 16
-    assert StreamState.from_bytes(state.to_bytes()).to_bytes() == state.to_bytes()  # type: ignore[union-attr]
+    assert StreamState.from_bytes(state.to_bytes()).to_bytes() == state.to_bytes()
 
 
 def test_rows_of_an_older_layout_are_not_read():

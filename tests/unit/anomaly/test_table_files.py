@@ -3,7 +3,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from services.anomaly.adapters.table_files import Reading, read_labelled_files, read_table_file, write_table_file
 from services.anomaly.domain.csv_table import Selection
@@ -26,8 +28,7 @@ def test_a_csv_file_is_read_compressed_or_not(tmp_path: Path, name: str):
 
 
 def test_a_parquet_file_is_read_and_may_hold_columns_of_text_that_nobody_asked_for(tmp_path: Path):
-    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
-    parquet.write_table(arrow.table({"flow": [1.5, None], "note": ["a", "b"], "p": [1, 2]}), tmp_path / "pump.parquet")
+    parquet.write_table(pa.table({"flow": [1.5, None], "note": ["a", "b"], "p": [1, 2]}), tmp_path / "pump.parquet")
     table = read_table_file(tmp_path / "pump.parquet", Reading(selection=Selection(left_out=("note",))))
     assert table.columns == ("flow", "p")
     np.testing.assert_array_equal(table.rows, [[1.5, 1.0], [np.nan, 2.0]])

@@ -2,31 +2,30 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from services.anomaly.adapters.onnx_detector import OnnxResidualModel  # noqa: E402 (torch may be missing)
-from services.anomaly.domain.options.autoencoders import LstmAutoencoderOptions  # noqa: E402
-from services.anomaly.domain.options.kinds import HeadKind  # noqa: E402
-from services.anomaly.domain.scaling import fit_scaling  # noqa: E402
-from services.anomaly.domain.windows import windows  # noqa: E402
-from services.anomaly.training.beat import Beat, TrainingCancelled, ignore  # noqa: E402
-from services.anomaly.training.export import ParityFailed, ScoringGraph, export, prove_parity  # noqa: E402
-from services.anomaly.training.fit import (  # noqa: E402
+from services.anomaly.adapters.onnx_detector import OnnxResidualModel
+from services.anomaly.domain.options.autoencoders import LstmAutoencoderOptions
+from services.anomaly.domain.options.kinds import HeadKind
+from services.anomaly.domain.scaling import fit_scaling
+from services.anomaly.domain.windows import windows
+from services.anomaly.training.beat import Beat, TrainingCancelled, ignore
+from services.anomaly.training.export import ParityFailed, ScoringGraph, export, prove_parity
+from services.anomaly.training.fit import (
     Epoch,
     FitReport,
     TrainingDiverged,
     fit_network,
 )
-from services.anomaly.training.networks.autoencoder import Autoencoder  # noqa: E402
-from services.anomaly.training.networks.cnn_forecaster import CnnForecaster  # noqa: E402
-from services.anomaly.training.networks.contract import Network  # noqa: E402
-from services.anomaly.training.networks.conv_autoencoder import ConvAutoencoder  # noqa: E402
-from services.anomaly.training.networks.dense import auto_hidden_layers, auto_latent  # noqa: E402
-from services.anomaly.training.networks.image_autoencoder import ImageAutoencoder  # noqa: E402
-from services.anomaly.training.networks.lstm_autoencoder import LstmAutoencoder  # noqa: E402
-from services.anomaly.training.networks.sparse_autoencoder import SparseAutoencoder  # noqa: E402
-from shared.clock import SystemClock  # noqa: E402
+from services.anomaly.training.networks.autoencoder import Autoencoder
+from services.anomaly.training.networks.cnn_forecaster import CnnForecaster
+from services.anomaly.training.networks.contract import Network
+from services.anomaly.training.networks.conv_autoencoder import ConvAutoencoder
+from services.anomaly.training.networks.dense import auto_hidden_layers, auto_latent
+from services.anomaly.training.networks.image_autoencoder import ImageAutoencoder
+from services.anomaly.training.networks.lstm_autoencoder import LstmAutoencoder
+from services.anomaly.training.networks.sparse_autoencoder import SparseAutoencoder
+from shared.clock import SystemClock
 
 
 def sines(rows: int = 300, sensors: int = 3) -> np.ndarray:

@@ -1,23 +1,22 @@
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from services.anomaly.adapters.onnx_detector import OnnxResidualModel  # noqa: E402 (torch may be missing)
-from services.anomaly.domain.options.kinds import HeadKind  # noqa: E402
-from services.anomaly.domain.options.vae import VaeScore  # noqa: E402
-from services.anomaly.domain.scaling import Scaling, fit_scaling  # noqa: E402
-from services.anomaly.domain.windows import windows  # noqa: E402
-from services.anomaly.library import Detector  # noqa: E402
-from services.anomaly.training.export import ScoringGraph, export, prove_parity  # noqa: E402
-from services.anomaly.training.networks.likelihoods import (  # noqa: E402
+from services.anomaly.adapters.onnx_detector import OnnxResidualModel
+from services.anomaly.domain.options.kinds import HeadKind
+from services.anomaly.domain.options.vae import VaeScore
+from services.anomaly.domain.scaling import Scaling, fit_scaling
+from services.anomaly.domain.windows import windows
+from services.anomaly.library import Detector
+from services.anomaly.training.export import ScoringGraph, export, prove_parity
+from services.anomaly.training.networks.likelihoods import (
     LEAST_SPREAD,
     Bernoulli,
     Gaussian,
     Likelihood,
     LikelihoodRefused,
 )
-from services.anomaly.training.networks.vae import Vae, divergence  # noqa: E402
+from services.anomaly.training.networks.vae import Vae, divergence
 
 
 def readings(count: int = 256) -> torch.Tensor:

@@ -2,23 +2,22 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from services.anomaly.adapters.onnx_detector import OnnxResidualModel  # noqa: E402 (torch may be missing)
-from services.anomaly.domain.options.kinds import HeadKind  # noqa: E402
-from services.anomaly.domain.scaling import fit_scaling  # noqa: E402
-from services.anomaly.domain.windows import windows  # noqa: E402
-from services.anomaly.training.export import ScoringGraph, export, prove_parity  # noqa: E402
-from services.anomaly.training.networks.bottleneck import auto_window_latent  # noqa: E402
-from services.anomaly.training.networks.contract import Network  # noqa: E402
-from services.anomaly.training.networks.conv_autoencoder import ConvAutoencoder  # noqa: E402
-from services.anomaly.training.networks.likelihoods import LEAST_SPREAD  # noqa: E402
-from services.anomaly.training.networks.lstm_forecaster import LstmForecaster, auto_hidden_units  # noqa: E402
-from services.anomaly.training.networks.lstm_vae import LstmVae  # noqa: E402
-from services.anomaly.training.networks.omni_anomaly import OmniAnomaly  # noqa: E402
-from services.anomaly.training.networks.transformer import Transformer  # noqa: E402
-from services.anomaly.training.networks.usad import Usad  # noqa: E402
+from services.anomaly.adapters.onnx_detector import OnnxResidualModel
+from services.anomaly.domain.options.kinds import HeadKind
+from services.anomaly.domain.scaling import fit_scaling
+from services.anomaly.domain.windows import windows
+from services.anomaly.training.export import ScoringGraph, export, prove_parity
+from services.anomaly.training.networks.bottleneck import auto_window_latent
+from services.anomaly.training.networks.contract import Network
+from services.anomaly.training.networks.conv_autoencoder import ConvAutoencoder
+from services.anomaly.training.networks.likelihoods import LEAST_SPREAD
+from services.anomaly.training.networks.lstm_forecaster import LstmForecaster, auto_hidden_units
+from services.anomaly.training.networks.lstm_vae import LstmVae
+from services.anomaly.training.networks.omni_anomaly import OmniAnomaly
+from services.anomaly.training.networks.transformer import Transformer
+from services.anomaly.training.networks.usad import Usad
 
 SENSORS, WINDOW_ROWS = 3, 7
 MAKERS: dict[str, Callable[[], Network]] = {

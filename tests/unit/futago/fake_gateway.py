@@ -5,6 +5,10 @@ from collections.abc import Callable
 
 import httpx
 
+PREDICT = "/api/v1/twin/predict"
+POINT = {"temp": 360, "pressure": 6.0, "flow": 100}
+QUEUED = {"id": "j1", "kind": "anomaly.train", "state": "queued", "progress": None, "attempt": 0}
+
 Answer = Callable[[httpx.Request], httpx.Response]
 
 

@@ -127,7 +127,7 @@ def test_with_an_address_keys_are_those_of_the_suite(client: FakeClient, tmp_pat
     public = tmp_path / "public.pem"
     public.write_text("PEM")
     CARD_WITH_KEY = {**CARD, "key_id": "ab"}
-    client.trust = lambda pem: client.calls.append(("trust", pem)) or CARD_WITH_KEY  # type: ignore[attr-defined]
+    client.trust = lambda pem: client.calls.append(("trust", pem)) or CARD_WITH_KEY
     assert futago("trust", "add", str(public), "--url", "http://suite").output == "Trusted: ab.\n"
     assert futago("trust", "remove", "ab", "--url", "http://suite").exit_code == 0
     assert [call for call in client.calls if call != ("close",)] == [("trust", "PEM"), ("distrust", "ab")]

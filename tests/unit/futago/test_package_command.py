@@ -4,6 +4,7 @@ import json
 import pickle
 from pathlib import Path
 
+import lightgbm
 import numpy as np
 import pytest
 from sklearn.linear_model import LinearRegression
@@ -96,7 +97,6 @@ def test_a_description_and_calibration_rows_of_their_own_are_used(work: Path):
 
 
 def test_a_model_file_of_lightgbm_is_packaged(work: Path):
-    lightgbm = pytest.importorskip("lightgbm")
     rows = np.loadtxt(work / "plant.csv", delimiter=",", skiprows=1)
     parameters = {"verbose": -1, "num_leaves": 4}
     lightgbm.train(parameters, lightgbm.Dataset(rows[:, :2], rows[:, 2]), 3).save_model(work / "model.txt")

@@ -112,7 +112,7 @@ def test_timestamps_are_evenly_spaced_in_utc():
 
 def test_a_recording_cannot_be_changed(healthy: Recording):
     with pytest.raises(dataclasses.FrozenInstanceError):
-        healthy.rows = np.zeros(1)  # type: ignore[misc]
+        healthy.rows = np.zeros(1)
 
 
 @pytest.mark.parametrize(

@@ -152,7 +152,7 @@ def test_the_page_needs_no_network_and_shows_gantt_and_convergence():
     shown = replace(report(small(), ["04-25", "04-01"]), history=(FoundAt(0.1, 900, None), FoundAt(1.0, 316, 10)))
     page = write_page(shown)
     assert re.findall(r"""(?:src|href)=["']?(?:https?:)?//""", page.split("</head>")[1]) == []
-    figures = json.loads(re.search(r"const figures = (.*);\nfor", page).group(1))  # type: ignore[union-attr]
+    figures = json.loads(re.search(r"const figures = (.*);\nfor", page).group(1))
     bar = figures["gantt"]["data"][0]
     # Bars in the order of starts: three working days, and five days with the weekend in between.
     assert list(zip(bar["y"], bar["base"], bar["x"], strict=True)) == [

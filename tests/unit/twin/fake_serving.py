@@ -15,7 +15,7 @@ from services.twin.domain.own_answers import OwnAnswers
 from services.twin.domain.prediction import Prediction
 from services.twin.domain.predictor import Predictor
 from services.twin.domain.rescue import Rescue
-from services.twin.domain.serving import Answer, Choice, NoCorrections, Requester
+from services.twin.domain.serving import Answer, Choice, Requester
 from services.twin.domain.shadows import Shadows
 from services.twin.domain.stuck import StuckSensors
 from services.twin.domain.values import FeatureSpec
@@ -102,6 +102,13 @@ class FixedChoice:
         return self.choice
 
 
+class Uncorrected:
+    """A twin that receives no observations."""
+
+    def of(self, model: str, version: str) -> None:
+        """None."""
+
+
 class Notebook:
     """Meter and watch of predictions and shadows in one."""
 
@@ -160,7 +167,7 @@ def stage(
 ) -> Stage:
     pool, notebook = pool or CountingPool(), Notebook()
     models = Shelf(*versions or (DoublingModel(),))
-    answers = OwnAnswers(pool=pool, cache=cache or NoCache(), corrections=corrections or NoCorrections())
+    answers = OwnAnswers(pool=pool, cache=cache or NoCache(), corrections=corrections or Uncorrected())
     shadows = Shadows(models=models, answers=answers, watch=notebook)
     predictor = Predictor(
         models=models,

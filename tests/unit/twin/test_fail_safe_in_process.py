@@ -50,7 +50,7 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Se
 def broken(model: ServedModel) -> tuple[Twin, Breaking]:
     """A twin that has predicted once, and what makes it fail."""
     session = Breaking(model.session)
-    twin = Twin(dataclasses.replace(model, session=session))  # type: ignore[arg-type]
+    twin = Twin(dataclasses.replace(model, session=session))
     assert twin.predict(GOOD).status == "ok"
     return twin, session
 

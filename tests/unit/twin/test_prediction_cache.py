@@ -59,7 +59,7 @@ class Desk:
     def __init__(self, clock: Any, redis: FakeRedis, *, lru_entries: int = 3, redis_from_row_us: float = 0.0) -> None:
         self.metrics = CollectorRegistry()
         self.cache = LayeredPredictionCache(
-            redis,  # type: ignore[arg-type]
+            redis,
             clock,
             ttl_s=300,
             lru_entries=lru_entries,
