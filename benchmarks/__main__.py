@@ -12,6 +12,7 @@ NAMES = (
     "twin_standalone",
     "twin_fleet",
     "twin_drift",
+    "asset_values",
     "ccpp_intervals",
     "sqlite_writers",
     "anomaly",

@@ -71,6 +71,11 @@ class KeepsBundles(BaseModel):
     cache_dir: Path = Field(description="local folder for what can be fetched or made again")
     trust_dir: Path = Field(description="folder of public keys (PEM, Ed25519) whose bundles are accepted")
 
+    def bundle_folders(self) -> dict[str, Path]:
+        """Folders that bundles are written to, by what they are for."""
+        store = _path(self.store_url, "file")
+        return {"cache": self.cache_dir} | ({} if store is None else {"store": store})
+
 
 class ProcessSettings(BaseSettings):
     """What a process that answers HTTP needs to know; it adds its own fields and sets `service`.
@@ -131,6 +136,10 @@ class ProcessSettings(BaseSettings):
         """Networks whose addresses each stand for many clients, such as a proxy's."""
         return ()
 
+    def folders(self) -> dict[str, Path]:
+        """Folders that the process writes to, by what they are for."""
+        return {} if self.log_dir is None else {"logs": self.log_dir}
+
     @property
     def traces(self) -> TraceSettings | None:
         """Where traces go; `None` where nobody wants any."""
@@ -177,6 +186,14 @@ class ServiceSettings(ProcessSettings):
 
     redis_url: SecretStr = Field(description="jobs, events, limits: redis://:password@host:port/0, or sentinels")
     database_url: SecretStr = Field(description="sqlite:////path.db or postgresql+psycopg://user:password@host/name")
+
+    def folders(self) -> dict[str, Path]:
+        """With that of a database which is a file."""
+        found = super().folders()
+        database = _path(self.database_url.get_secret_value(), "sqlite")
+        if database is not None:
+            found["database"] = database.parent
+        return found
 
     @field_validator("redis_url")
     @classmethod
@@ -233,6 +250,14 @@ def _standard_traces() -> dict[str, Any]:
     if os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true" or not (whole or base):
         return {}
     return {"traces_endpoint": whole or f"{str(base).rstrip('/')}/v1/traces"}
+
+
+def _path(url: str, kind: str) -> Path | None:
+    """The path on this machine that a URL of this kind stands for; of SQLite, a relative one has one slash less."""
+    parts = urlsplit(url)
+    path = parts.path.removeprefix("/") if kind == "sqlite" else parts.path
+    named = parts.scheme.partition("+")[0] == kind and path not in {"", ":memory:"}
+    return Path(path) if named else None
 
 
 def _is_url(url: SecretStr, schemes: set[str]) -> bool:

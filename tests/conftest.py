@@ -8,11 +8,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import structlog
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 # Libraries that share a step among all cores do so by spinning: beside other processes that takes many times as long.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Where no process has set up its log, an error would be drawn with the values of every frame: seconds for each.
+structlog.get_config()["processors"][-1].exception_formatter = structlog.dev.plain_traceback
 
 # Set where nothing may be left out: a skipped test is then a failed one.
 REQUIRE_ALL = os.environ.get("FUTAGO_TEST_REQUIRE_ALL") == "1"

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from futago.deployment.kubernetes import commands
-from futago.deployment.secrets_folder import NO_WEBHOOK, Addresses, SecretsFolder, make_secrets
+from futago.deployment.secrets_folder import NO_WEBHOOK, Addresses, SecretsFolder, make_first_password, make_secrets
 
 app = typer.Typer()
 
@@ -39,6 +39,7 @@ def secrets(
     place = SecretsFolder(folder.absolute())
     make_secrets(place, Addresses(name or (), database_url, redis_url, webhook_url), owner=owner)
     if kubernetes:
+        make_first_password(place)
         typer.echo("\n".join(commands(place, namespace)))
         return
     typer.echo(f"{folder} is complete; keep it as you keep a password. Clients trust {place.tls.authority}.")

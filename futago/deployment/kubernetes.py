@@ -6,7 +6,13 @@ from futago.deployment.secrets_folder import SecretsFolder
 
 
 def commands(folder: SecretsFolder, namespace: str) -> list[str]:
-    """One `kubectl` command a secret, under the names that the chart's values have by default."""
+    """One `kubectl` command a secret, under the names that the chart's values have by default.
+
+    Parameters
+    ----------
+    folder
+        Complete, with the first administrator's password.
+    """
     keys = folder.keys
     files = {
         "futago-urls": [folder.url("database_url"), folder.url("redis_url")],
@@ -20,5 +26,8 @@ def commands(folder: SecretsFolder, namespace: str) -> list[str]:
         f"kubectl create secret generic {name} {into} " + " ".join(f"--from-file={quote(str(path))}" for path in paths)
         for name, paths in files.items()
     ]
-    certificate, key = (quote(str(path)) for path in (folder.tls.certificate, folder.tls.key))
+    password, certificate, key = (
+        quote(str(path)) for path in (folder.first_password, folder.tls.certificate, folder.tls.key)
+    )
+    lines.append(f"kubectl create secret generic futago-first-admin {into} --from-file=password={password}")
     return [*lines, f"kubectl create secret tls futago-tls {into} --cert={certificate} --key={key}"]

@@ -97,6 +97,11 @@ class SecretsFolder:
         """Where the first administrator's password is left."""
         return self.root / "credentials"
 
+    @property
+    def first_password(self) -> Path:
+        """The first administrator's password where a cluster makes that user; missing elsewhere."""
+        return self.credentials / "password"
+
     def url(self, name: str) -> Path:
         """The file of a URL that holds a password."""
         return self.root / "urls" / name
@@ -156,6 +161,20 @@ def make_secrets(
         _hand_over(folder, owner)
     except OSError as error:
         raise SecretsUnusable(Path(error.filename or folder.root), error.strerror or str(error)) from error
+
+
+def make_first_password(folder: SecretsFolder) -> None:
+    """Make the password that the chart gives the first administrator, unless it is there.
+
+    Raises
+    ------
+    SecretsUnusable
+        If it cannot be written.
+    """
+    try:
+        _write_missing(folder.first_password, secrets.token_urlsafe(_PASSWORD_BYTES))
+    except OSError as error:
+        raise SecretsUnusable(folder.first_password, error.strerror or str(error)) from error
 
 
 def _make_passwords(folder: SecretsFolder, addresses: Addresses) -> None:

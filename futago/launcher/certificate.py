@@ -4,8 +4,9 @@ The authority's certificate is what a browser or a client is asked to trust. It 
 (RFC 5280, section 4.2.1.10), so that whoever gets hold of its key can pretend to be this machine and nobody else.
 """
 
+import asyncio
 import socket
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
@@ -28,6 +29,7 @@ from futago.launcher.home import Home, write_private
 LEAF_LIFE = timedelta(days=397)
 AUTHORITY_LIFE = timedelta(days=5 * 365)
 RENEW_BEFORE_END = timedelta(days=30)
+LOOK_EVERY_S = 12 * 3600.0
 # For clocks that are a little behind.
 _BACKDATED = timedelta(minutes=5)
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
@@ -65,6 +67,33 @@ def make_certificate(home: Home, names: Sequence[str], now: datetime | None = No
     files = TlsFiles(folder / "authority.pem", folder / "gateway.pem", folder / "gateway.key.pem")
     renew(files, folder / "authority.key.pem", names, now or datetime.now(UTC))
     return files
+
+
+async def keep_certificate(
+    home: Home,
+    names: Sequence[str],
+    say: Callable[[str], None],
+    *,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> None:
+    """Look twice a day whether the certificate of a home is to be made anew, until cancelled.
+
+    The gateway takes a new one by itself. Where it cannot be made, the next look tries again.
+    """
+    while True:
+        await sleep(LOOK_EVERY_S)
+        try:
+            before = _read(home.tls / "authority.pem"), _read(home.tls / "gateway.pem")
+            files = make_certificate(home, names, now())
+            after = _read(files.authority), _read(files.certificate)
+        except OSError as error:
+            say(f"The certificate cannot be renewed: {error.strerror}. It is tried again.")
+            continue
+        if after[0] != before[0]:
+            say(f"The authority was made anew: clients are to trust {files.authority} from now on.")
+        elif after[1] != before[1]:
+            say("The certificate of the gateway was made anew.")
 
 
 def renew(files: TlsFiles, authority_key_file: Path, names: Sequence[str], now: datetime) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from futago.launcher import bootstrap, processes
 from futago.launcher.backoff import Backoff
-from futago.launcher.certificate import make_certificate, names_of_machine
+from futago.launcher.certificate import keep_certificate, make_certificate, names_of_machine
 from futago.launcher.console import Console
 from futago.launcher.errors import StepFailed
 from futago.launcher.home import Home
@@ -57,6 +57,7 @@ class Up:
         self._spawner = Spawner(checkout, home.logs)
         self._supervisor = Supervisor(self._spawner, Backoff(), self._on_change)
         self._announce_restarts = False
+        self._names = names_of_machine(host)
         # One more than needed: the public port is free now too, and may be among them.
         ports = tuple(free for free in free_ports(processes.PORTS_NEEDED + 1) if free != port)[: processes.PORTS_NEEDED]
         self._layout = processes.Layout(
@@ -67,7 +68,7 @@ class Up:
             ports,
             outer,
             Valkey(home.valkey, port=ports[0]),
-            make_certificate(home, names_of_machine(host)) if tls else None,
+            make_certificate(home, self._names) if tls else None,
         )
 
     async def run(self) -> None:
@@ -86,16 +87,18 @@ class Up:
                 loop.add_signal_handler(number, self._on_signal, asked_to_stop)
         starting = asyncio.create_task(self._start())
         stopping = asyncio.create_task(asked_to_stop.wait())
+        renewing = asyncio.create_task(self._keep_certificate())
         try:
             await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
             if starting.done():
                 starting.result()
                 await stopping
         finally:
-            starting.cancel()
-            stopping.cancel()
+            beside = (starting, stopping, renewing)
+            for task in beside:
+                task.cancel()
             with suppress(asyncio.CancelledError):
-                await asyncio.gather(starting, stopping, return_exceptions=True)
+                await asyncio.gather(*beside, return_exceptions=True)
             self._announce_restarts = False
             async with self._console.step("stopping", lambda: ", ".join(self._still_running())):
                 await self._supervisor.stop()
@@ -116,6 +119,10 @@ class Up:
             await self._make_demo_models()
         self._announce_restarts = True
         console.say(bootstrap.welcome(layout))
+
+    async def _keep_certificate(self) -> None:
+        if self._layout.tls is not None:
+            await keep_certificate(self._home, self._names, self._console.say)
 
     async def _make_demo_models(self) -> None:
         try:

@@ -63,6 +63,10 @@ class AnomalySettings(BehindGateway, KeepsBundles, ServiceSettings):
         3600.0, gt=0, description="longest run of one training or score job; then it is stopped"
     )
 
+    def folders(self) -> dict[str, Path]:
+        """With those of bundles."""
+        return super().folders() | self.bundle_folders()
+
 
 class AnomalyWorkerSettings(KeepsBundles, ServiceSettings):
     """Settings of the worker: it signs what it publishes, and its port shows its metrics."""
@@ -74,3 +78,7 @@ class AnomalyWorkerSettings(KeepsBundles, ServiceSettings):
     cache_retention_days: int = Field(
         30, ge=0, description="files in cache_dir go when no job has needed them for so long; 0 never"
     )
+
+    def folders(self) -> dict[str, Path]:
+        """With those of bundles."""
+        return super().folders() | self.bundle_folders()

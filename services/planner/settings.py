@@ -28,3 +28,7 @@ class PlannerWorkerSettings(ServiceSettings):
 
     port: int = Field(8113, ge=0, lt=65536, description="port that serves the metrics")
     cache_dir: Path = Field(description="local folder for the compiled search")
+
+    def folders(self) -> dict[str, Path]:
+        """With the one of the compiled search."""
+        return super().folders() | {"cache": self.cache_dir}

@@ -60,6 +60,10 @@ class TwinSettings(BehindGateway, KeepsBundles, ServiceSettings):
         86_400.0, ge=60, description="how long the bundle of a withdrawn version stays in the store"
     )
 
+    def folders(self) -> dict[str, Path]:
+        """With those of bundles."""
+        return super().folders() | self.bundle_folders()
+
 
 class StandaloneSettings(ProcessSettings):
     """For a twin on its own: one bundle, no other process. Environment variables start with `TWIN_`."""
@@ -85,6 +89,10 @@ class StandaloneSettings(ProcessSettings):
     stuck_after_readings: int = Field(
         30, ge=0, description="equal readings in a row that make a sensor stuck; 0 turns the check off"
     )
+
+    def folders(self) -> dict[str, Path]:
+        """With the one of what observations have taught."""
+        return super().folders() | ({} if self.state_file is None else {"state": self.state_file.parent})
 
     @classmethod
     def load(cls, config: Path | None, told: Mapping[str, object] | None = None) -> Self:

@@ -1,14 +1,13 @@
 """Rate, errors and duration of every route, and the registry a service adds its own metrics to."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
+from shared.exposition import exposition
 from shared.series import SeriesBounds
 
-CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 # From a cached prediction to the longest request that is not a job [s].
 _BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
@@ -73,4 +72,4 @@ class ServiceMetrics:
 
     def exposition(self) -> bytes:
         """All metrics of the process in Prometheus text format."""
-        return generate_latest(self.registry)
+        return exposition(self.registry)

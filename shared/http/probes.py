@@ -7,7 +7,8 @@ from fastapi import APIRouter, Response
 from starlette.responses import JSONResponse
 
 from shared.errors import AppError
-from shared.http.metrics import CONTENT_TYPE, ServiceMetrics
+from shared.exposition import CONTENT_TYPE
+from shared.http.metrics import ServiceMetrics
 
 # A probe returns if the dependency answers, and raises otherwise.
 Probe = Callable[[], Awaitable[None]]

@@ -1,6 +1,7 @@
 """Runs a service's application: settings, logs, then uvicorn with limits, TLS and an orderly end."""
 
 import asyncio
+import gc
 import resource
 import socket
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from types import FrameType
 from typing import TypeVar
 
 import uvicorn
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 from starlette.types import ASGIApp
 from uvicorn.server import ServerState
 
@@ -31,6 +32,9 @@ _TICKS_PER_CERTIFICATE_CHECK = 20
 # Of file descriptors, beside those of connections: database, Redis, files, connections to other services.
 _OTHER_FILES = 1024
 _BACKLOG = 2048
+# Of objects that may hold one another, how many more are made than freed before the youngest are looked through. Nearly
+# all that a request makes is freed by counting references, long before.
+_COLLECTED_AFTER = 5_000
 
 
 class BoundedServer(uvicorn.Server):
@@ -52,6 +56,15 @@ class BoundedServer(uvicorn.Server):
             ("service", "reason"),
             registry=app.metrics.registry,
         )
+        ends_s = Gauge(
+            "futago_tls_certificate_not_after_timestamp_seconds",
+            "When the certificate ends that is shown to clients, or one that vouches for it",
+            ("service",),
+            registry=app.metrics.registry,
+        )
+        if self._certificate is not None:
+            certificate = self._certificate
+            ends_s.labels(settings.service).set_function(lambda: certificate.ends_s)
         self._refused = {refusal: refused.labels(settings.service, refusal.name.lower()) for refusal in Refusal}
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
@@ -78,6 +91,7 @@ class BoundedServer(uvicorn.Server):
             await self.lifespan.shutdown()
             self.should_exit = True
             return
+        _leave_alone_what_stays()
         self.started = True
 
     async def on_tick(self, counter: int) -> bool:
@@ -155,6 +169,16 @@ def serve(settings: SettingsT, create_app: Callable[[SettingsT], ServiceApp]) ->
         server.run()
     if not server.started:
         refuse_to_start(settings.service, [f"it could not listen on {settings.host}:{settings.port}"])
+
+
+def _leave_alone_what_stays() -> None:
+    """Take what the start has made out of the sight of the garbage collector: it lives as long as the process.
+
+    Looking through all of it again and again takes a fifth of the time of a forwarded request.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_COLLECTED_AFTER, *gc.get_threshold()[1:])
 
 
 def wire_limits(settings: ProcessSettings) -> WireLimits:

@@ -10,6 +10,8 @@ import os
 import ssl
 from pathlib import Path
 
+from cryptography import x509
+
 from shared.log import get_logger
 from shared.startup import Check
 
@@ -25,6 +27,11 @@ class ServerCertificate:
     ------
     OSError
         If a file cannot be read, or holds no certificate, or no key that fits it.
+
+    Attributes
+    ----------
+    ends_s
+        When the first certificate of the chain ends that is in use [s since 1970].
     """
 
     def __init__(self, certificate: Path, key: Path) -> None:
@@ -36,6 +43,7 @@ class ServerCertificate:
         self.context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
         self._loaded = self._stamp()
         self._load(self.context)
+        self.ends_s = self._end_s()
 
     def reload_if_changed(self) -> bool:
         """Use the files anew where they have changed; new connections then get the new certificate.
@@ -48,17 +56,25 @@ class ServerCertificate:
                 return False
             # Tried on a context of its own first: a key that does not fit would leave this one unusable.
             self._load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+            ends_s = self._end_s()
             self._load(self.context)
         except OSError as error:
             log.warning("certificate_not_reloaded", file=str(self._certificate), reason=str(error))
             return False
-        self._loaded = stamp
+        self._loaded, self.ends_s = stamp, ends_s
         log.info("certificate_reloaded", file=str(self._certificate))
         return True
 
     def _load(self, context: ssl.SSLContext) -> None:
         # The empty password keeps OpenSSL from asking for one at the terminal.
         context.load_cert_chain(self._certificate, self._key, password="")
+
+    def _end_s(self) -> float:
+        try:
+            chain = x509.load_pem_x509_certificates(self._certificate.read_bytes())
+        except (ValueError, x509.InvalidVersion) as error:
+            raise OSError(f"a certificate of the chain does not follow RFC 5280: {error}") from error
+        return min(each.not_valid_after_utc.timestamp() for each in chain)
 
     def _stamp(self) -> tuple[tuple[int, int], ...]:
         # With the inode, as a renewal may replace a file by one of the same second.

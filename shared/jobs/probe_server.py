@@ -6,9 +6,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
 from shared.clock import Clock
+from shared.exposition import CONTENT_TYPE, exposition
 
 # A turn takes seconds even where database and Redis are away: each call of them has a time limit. A loop that stands
 # for this long hangs in something without one, and only a new process helps [s].
@@ -88,7 +88,7 @@ class _Answers:
 
     def to(self, path: str) -> tuple[HTTPStatus, str, bytes]:
         if path == "/metrics":
-            return HTTPStatus.OK, CONTENT_TYPE_PLAIN_0_0_4, generate_latest(self._registry)
+            return HTTPStatus.OK, CONTENT_TYPE, exposition(self._registry)
         if path != "/healthz":
             return HTTPStatus.NOT_FOUND, "text/plain", b"not found\n"
         silent_s = self._pulse.silent_s()

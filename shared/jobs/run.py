@@ -16,6 +16,7 @@ from shared.clock import SystemClock
 from shared.database import open_engine
 from shared.database_metrics import DatabaseMetrics
 from shared.errors import JSON
+from shared.folder_space import FolderSpace
 from shared.jobs.attempts import Attempt, Attempts
 from shared.jobs.delivery import RqDelivery
 from shared.jobs.metrics import WorkerMetrics
@@ -79,6 +80,7 @@ def worker_metrics(
     """Everything that a worker shows at `/metrics`."""
     show_process(registry, service=worker_name(settings), revision=settings.revision)
     DatabaseMetrics(registry, engine)
+    FolderSpace(registry, settings.folders())
     for collector in collectors:
         registry.register(collector)
     return WorkerMetrics(registry, beat)

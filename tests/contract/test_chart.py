@@ -1,6 +1,7 @@
 """The chart as Helm renders it: validators, who may connect to whom, and what every pod is and is not allowed."""
 
 import itertools
+import json
 import re
 import tarfile
 from pathlib import Path
@@ -325,6 +326,39 @@ def test_rules_and_dashboards_arrive_as_they_are(full: list[Manifest]):
     boards = {name: text for each in of_kind(full, "ConfigMap") for name, text in each["data"].items()}
     for path in (CHART / "monitoring" / "dashboards").glob("*.json"):
         assert boards[path.name].strip() == path.read_text().strip()
+
+
+def test_alerts_and_dashboards_link_to_where_the_runbooks_are_served(folder: Path):
+    base = "https://docs.plant.example/runbooks"
+    served = render(folder, "--set", f"{EVERYTHING},monitoring.runbooks={base}")
+    alerts = {
+        rule["alert"]: rule["annotations"]["runbook_url"]
+        for each in of_kind(served, "PrometheusRule")
+        for group in each["spec"]["groups"]
+        for rule in group["rules"]
+        if "alert" in rule
+    }
+    assert alerts == {alert: f"{base}/{alert}.md" for alert in alerts}
+    assert len(alerts) > 50
+    boards = [text for each in of_kind(served, "ConfigMap") for name, text in each["data"].items() if ".json" in name]
+    assert boards
+    for text in boards:
+        (variable,) = [each for each in json.loads(text)["templating"]["list"] if each["name"] == "runbooks"]
+        assert variable["query"] == base
+        assert "runbooks.example.com" not in text
+
+
+def test_the_gateway_is_told_what_a_security_officer_chose(folder: Path):
+    provider = {"name": "plant", "issuer": "https://sso.example.com", "audience": "futago", "roles": {"a": "admin"}}
+    chosen = ("requireSecondFactor={admin,engineer}", "requirePasswordChange=true", "passwordGrant=false")
+    told = [part for each in chosen for part in ("--set", f"gateway.{each}")]
+    manifests = render(folder, *told, "--set-json", f"gateway.identityProviders={json.dumps([provider])}")
+    (config,) = [each for each in of_kind(manifests, "ConfigMap") if each["metadata"]["name"].endswith("futago")]
+    data = config["data"]
+    assert data["GATEWAY_REQUIRE_SECOND_FACTOR"] == "admin,engineer"
+    assert data["GATEWAY_REQUIRE_PASSWORD_CHANGE"] == "true"
+    assert data["GATEWAY_PASSWORD_GRANT"] == "false"
+    assert json.loads(data["GATEWAY_IDENTITY_PROVIDERS"]) == [provider]
 
 
 def test_workers_are_scaled_by_their_own_queue_in_their_own_namespace(full: list[Manifest]):

@@ -7,7 +7,7 @@ UNIT_LESS = re.compile(r"_(ms|us|minutes|hours|kb|mb|kilobytes|megabytes|percent
 ALLOWED_LABELS = {
     "service", "version", "revision", "method", "route", "status", "reason", "upstream", "limit", "outcome", "provider",
     "model", "variant", "detector", "asset", "severity", "queue", "kind", "state", "policy", "cause", "tier", "what",
-    "code", "level", "operation", "bound", "destination",
+    "code", "level", "operation", "bound", "destination", "folder",
 }  # fmt: skip
 
 

@@ -141,8 +141,8 @@ class Suite:
     @contextlib.contextmanager
     def running(self) -> Iterator[httpx.Client]:
         with contextlib.ExitStack() as stack:
-            for module in ("services.anomaly.worker", "services.anomaly.app", "services.gateway.app"):
-                stack.enter_context(self.process(module))
+            modules = ("services.anomaly.worker", "services.anomaly.app", "services.gateway.app")
+            processes = [stack.enter_context(self.process(module)) for module in modules]
             credentials = self.home.credentials
             with self.process(
                 "services.gateway.bootstrap", "--credentials", str(credentials), "--url", self.url
@@ -152,6 +152,9 @@ class Suite:
             key = json.loads(credentials.read_text())["api_key"]
             with httpx.Client(base_url=self.url, headers={"X-API-Key": key}, timeout=30) as client:
                 yield client
+            # All at once: each takes a second or two to end.
+            for process in processes:
+                process.terminate()
 
     @contextlib.contextmanager
     def process(self, module: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:

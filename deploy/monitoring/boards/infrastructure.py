@@ -1,7 +1,7 @@
-"""What processes use, and how fast Redis and the database answer."""
+"""What processes use and how long it will do, and how fast Redis and the database answer."""
 
 from deploy.monitoring.boards.promql import newest, per_second, total, within
-from deploy.monitoring.boards.spec import Board, Panel, Query, Row, Unit, Variable, alarm_from
+from deploy.monitoring.boards.spec import Board, Panel, Query, Row, Step, Unit, Variable, alarm_from, good_from
 
 _SERVICE = 'job="futago", service=~"$service"'
 _NAME = "{{service}} {{instance}}"
@@ -10,7 +10,7 @@ _NAME = "{{service}} {{instance}}"
 INFRASTRUCTURE = Board(
     "infrastructure",
     "Futago: infrastructure",
-    "Processor, memory and files of every process; Redis and SQL as services see them.",
+    "Processor, memory, disks and certificates of every process; Redis and SQL as services see them.",
     variables=(Variable("service", 'up{job="futago"}', "service"),),
     rows=(
         Row(
@@ -122,6 +122,54 @@ INFRASTRUCTURE = Board(
                     ),
                     description="In the last hour.",
                     runbooks=("FutagoRetentionFailing",),
+                ),
+            ),
+        ),
+        Row(
+            "Disks and certificates",
+            (
+                Panel(
+                    "Room left on disks",
+                    (
+                        Query(
+                            f"min by (service, folder) (futago_folder_free_bytes{{{_SERVICE}}}"
+                            f" / (futago_folder_size_bytes{{{_SERVICE}}} > 0))",
+                            "{{service}} {{folder}}",
+                        ),
+                    ),
+                    Unit.SHARE,
+                    below="red",
+                    steps=good_from(0.1),
+                    highest=1.0,
+                    runbooks=("FutagoDiskLow",),
+                ),
+                Panel(
+                    "Room left on disks, in bytes",
+                    (
+                        Query(
+                            f"min by (service, folder) (futago_folder_free_bytes{{{_SERVICE}}})",
+                            "{{service}} {{folder}}",
+                        ),
+                    ),
+                    Unit.BYTES,
+                    description="Of the replica that has the least.",
+                    runbooks=("FutagoDiskFilling",),
+                ),
+                Panel(
+                    "TLS certificates end in",
+                    (
+                        Query(
+                            "min by (service) (futago_tls_certificate_not_after_timestamp_seconds"
+                            f"{{{_SERVICE}}}) - time()",
+                            "{{service}}",
+                            empty_because="no process of the suite speaks TLS itself",
+                        ),
+                    ),
+                    Unit.SECONDS,
+                    below="red",
+                    steps=(Step(7 * 86_400.0, "orange"), Step(21 * 86_400.0, "green")),
+                    description="Where a proxy in front ends TLS, its certificate is for a probe of your own.",
+                    runbooks=("FutagoCertificateEnding", "FutagoCertificateAlmostOver"),
                 ),
             ),
         ),

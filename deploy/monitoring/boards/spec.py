@@ -14,7 +14,6 @@ class Unit(StrEnum):
     REQUESTS_PER_SECOND = "reqps"
     SECONDS = "s"
     SHARE = "percentunit"
-    TIME_OF_DAY = "dateTimeAsIso"
 
 
 class Kind(StrEnum):

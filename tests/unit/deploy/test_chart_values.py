@@ -16,8 +16,10 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from services.anomaly.adapters.job_orders import QUEUE as ANOMALY_QUEUE
 from services.gateway.domain.users import USERNAME_PATTERN
+from services.gateway.settings import IdentityProviderSettings
 from services.planner.adapters.solve_queue import QUEUE as PLANNER_QUEUE
 from shared.jobs.metrics import WorkerMetrics
+from shared.principal import Role
 
 ROOT = Path(__file__).parents[3]
 CHART = ROOT / "deploy" / "helm" / "futago"
@@ -25,6 +27,7 @@ VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 HELPERS = (CHART / "templates" / "_helpers.tpl").read_text()
 COMPONENTS = yaml.safe_load(HELPERS.partition('define "futago.components" -}}')[2].partition("{{- end }}")[0])
+PROVIDER = {"name": "plant", "issuer": "https://sso.example.com", "audience": "futago", "roles": {"a": "admin"}}
 
 
 def told(path: str, value: object) -> dict[str, Any]:
@@ -56,6 +59,10 @@ def test_the_default_values_are_taken():
             {"FUTAGO_TRACES_ENDPOINT": "http://collector:4318/v1/traces", "AWS_ENDPOINT_URL": "https://s3"},
         ),
         ("gateway/environment", {"GATEWAY_REQUIRE_SECOND_FACTOR": "admin", "GATEWAY_BURST_REQUESTS": 10}),
+        ("gateway/requireSecondFactor", ["admin", "engineer"]),
+        ("gateway/identityProviders", [PROVIDER]),
+        ("gateway/identityProviders", [PROVIDER | {"role_claim": ["https://plant.example/roles"]}]),
+        ("monitoring/runbooks", "https://docs.plant.example:8443/futago/runbooks"),
         ("gateway/trustedProxies", ["10.42.0.0/16", "fd00::/8"]),
         ("twin/resources/requests", {"cpu": 1, "memory": "1Gi"}),
         ("gatewayApi/parentRefs", [{"name": "public", "namespace": "edge", "sectionName": "https"}]),
@@ -110,6 +117,14 @@ NONSENSE = [
     ("twin/environment", {"GATEWAY_BURST_REQUESTS": 1}),
     ("twin/environment", {"TWIN_PORT": 1}),
     ("plannerWorker/environment", {"ANOMALY_SCORE_THREADS": 1}),
+    ("gateway/requireSecondFactor", ["boss"]),
+    ("gateway/requireSecondFactor", "admin"),
+    ("gateway/requirePasswordChange", "yes"),
+    ("gateway/passwordGrant", 0),
+    ("gateway/identityProviders", [{"name": "plant"}]),
+    ("gateway/identityProviders", [PROVIDER | {"secret": "hunter2"}]),
+    ("gateway/identityProviders", [PROVIDER | {"roles": {"futago": "boss"}}]),
+    ("gateway/identityProviders", [PROVIDER | {"ca_file": "/etc/ca.pem"}]),
     ("gateway/trustedProxies", ["0.0.0.0/0"]),
     ("gateway/metricsNetworks", ["::/0"]),
     ("gateway/trustedProxies", ["10.0.0.1"]),
@@ -133,6 +148,8 @@ NONSENSE = [
     ("networkPolicy/egress", [{"to": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]}]),
     ("networkPolicy/egress", [{}]),
     ("monitoring/serviceMonitor", "yes"),
+    ("monitoring/runbooks", "docs/runbooks"),
+    ("monitoring/runbooks", "https://docs.plant.example/runbooks/"),
 ]
 
 
@@ -164,6 +181,14 @@ def test_every_value_has_a_place_in_the_schema():
     assert [error.message for error in validator.iter_errors({**VALUES, "surprise": 1})] == [
         "Additional properties are not allowed ('surprise' was unexpected)"
     ]
+
+
+def test_a_provider_is_written_as_the_gateway_reads_it():
+    known = SCHEMA["$defs"]["identityProvider"]
+    fields = IdentityProviderSettings.model_fields
+    assert known["properties"].keys() == fields.keys()
+    assert set(known["required"]) == {name for name, field in fields.items() if field.is_required()}
+    assert SCHEMA["$defs"]["role"]["enum"] == [role.value for role in Role]
 
 
 def test_the_administrators_name_follows_the_gateways_rule():

@@ -3,6 +3,7 @@ from functools import lru_cache
 from typing import Any
 
 import pytest
+import yaml
 
 from deploy.monitoring.boards.__main__ import FOLDER
 from deploy.monitoring.boards.catalogue import BOARDS
@@ -45,6 +46,32 @@ def test_every_variable_of_an_expression_can_be_chosen(board: Board):
         for query in panel.queries:
             used = {part.split('"')[0] for part in query.expr.split('"$')[1:]}
             assert used <= offered, panel.title
+
+
+def test_a_dashboard_keeps_the_address_that_people_have_noted():
+    assert [_json(board)["uid"] for board in BOARDS] == [
+        "futago-overview", "futago-gateway", "futago-twin", "futago-anomaly", "futago-planner", "futago-infrastructure",
+    ]  # fmt: skip
+    # A number is of one Grafana's database: it would overwrite whatever has it in another.
+    assert all(_json(board).get("id") is None for board in BOARDS)
+    titles = [_json(board)["title"] for board in BOARDS]
+    assert len(set(titles)) == len(titles)
+
+
+def test_grafana_finds_dashboards_and_prometheus_where_compose_puts_them():
+    compose = yaml.safe_load((ROOT / "deploy/compose.yaml").read_text())
+    mounts = dict(each.split(":")[:2] for each in compose["services"]["grafana"]["volumes"])
+    provisioning = ROOT / "deploy/monitoring/grafana/provisioning"
+    assert mounts["./monitoring/grafana/provisioning"] == "/etc/grafana/provisioning"
+    (provider,) = yaml.safe_load((provisioning / "dashboards/futago.yml").read_text())["providers"]
+    assert provider["options"]["path"] == mounts["./monitoring/dashboards"]
+    (source,) = yaml.safe_load((provisioning / "datasources/prometheus.yml").read_text())["datasources"]
+    assert (source["type"], source["isDefault"]) == ("prometheus", True)
+    host, port = source["url"].removeprefix("http://").split(":")
+    assert f":{port}/" in compose["services"][host]["healthcheck"]["test"][1]
+    # `$__rate_interval` is four of these; it has to be the scrapes'.
+    scrape = yaml.safe_load((ROOT / "deploy/monitoring/prometheus.yml").read_text())["global"]["scrape_interval"]
+    assert source["jsonData"]["timeInterval"] == scrape
 
 
 @every_board

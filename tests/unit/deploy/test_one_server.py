@@ -1,13 +1,22 @@
 """What can be said of `deploy/` without a container engine."""
 
+import json
 import re
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+import yaml
+
+from services.gateway.settings import GatewaySettings
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
 SCRIPTS = sorted([*DEPLOY.glob("scripts/*.sh"), *DEPLOY.glob("edge/*.sh"), *DEPLOY.glob("container/*.sh")])
+URLS = {
+    "FUTAGO_DATABASE_URL_FILE": "postgresql+psycopg://futago@postgres/futago",
+    "FUTAGO_REDIS_URL_FILE": "redis://redis:6379/0",
+}
 UNITS = sorted(DEPLOY.glob("edge/*.service"))
 
 
@@ -39,6 +48,49 @@ def test_defaults_of_compose_are_those_that_are_explained():
     )
     for name, default in re.findall(r"\$\{([A-Z_]+):-([^}]*)\}", compose):
         assert explained[name] == default, name
+
+
+def gateway_as_composed(monkeypatch: pytest.MonkeyPatch, chosen: Mapping[str, str]) -> GatewaySettings:
+    """The gateway's settings, as Compose hands them over with these lines in `.env`."""
+    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
+    told = {**compose["x-environment"], **compose["services"]["gateway"]["environment"]}
+    for name, value in told.items():
+        filled = re.sub(r"\$\{([A-Z_]+):-([^}]*)\}", lambda found: chosen.get(found[1], found[2]), value)
+        # The URLs lie in files of the container.
+        monkeypatch.setenv(name.removesuffix("_FILE"), URLS[name]) if name in URLS else monkeypatch.setenv(name, filled)
+    return GatewaySettings.load(None)
+
+
+def test_compose_tells_the_gateway_what_it_understands(monkeypatch: pytest.MonkeyPatch):
+    settings = gateway_as_composed(monkeypatch, {})
+    assert settings.require_second_factor == ()
+    assert not settings.require_password_change
+    assert settings.password_grant
+    assert settings.identity_providers == ()
+    assert [str(network) for network in settings.trusted_proxies] == ["172.31.87.0/24"]
+
+
+def test_compose_tells_the_gateway_what_a_security_officer_chose(monkeypatch: pytest.MonkeyPatch):
+    provider = {"name": "plant", "issuer": "https://sso.example.com", "audience": "futago", "roles": {"a": "admin"}}
+    chosen = {
+        "REQUIRE_SECOND_FACTOR": "admin,engineer",
+        "REQUIRE_PASSWORD_CHANGE": "true",
+        "PASSWORD_GRANT": "false",
+        "IDENTITY_PROVIDERS": json.dumps([provider]),
+    }
+    settings = gateway_as_composed(monkeypatch, chosen)
+    assert settings.require_second_factor == ("admin", "engineer")
+    assert settings.require_password_change
+    assert not settings.password_grant
+    assert [each.issuer for each in settings.identity_providers] == ["https://sso.example.com"]
+
+
+def test_prometheus_knows_where_the_runbooks_are_and_alerts_have_no_label_of_it():
+    config = yaml.safe_load((DEPLOY / "monitoring" / "prometheus.yml").read_text(encoding="utf-8"))
+    assert config["global"]["external_labels"] == {"runbooks": "${RUNBOOKS}"}
+    assert config["alerting"]["alert_relabel_configs"] == [{"action": "labeldrop", "regex": "runbooks"}]
+    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
+    assert compose["services"]["prometheus"]["environment"] == {"RUNBOOKS": "${RUNBOOKS:-}"}
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)

@@ -13,7 +13,7 @@ from starlette.types import Message, Receive, Scope, Send
 from shared.http.app import ServiceApp, build_app
 from shared.http.head import HeadAsGet
 from shared.http.metrics import ServiceMetrics
-from tests.unit.shared.test_http_app import DemoSettings
+from tests.unit.shared.demo_service import DemoSettings
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def app() -> ServiceApp:
 
         return StreamingResponse(beats(), media_type="text/event-stream")
 
-    settings = DemoSettings(port=1, redis_url="redis://r", database_url="sqlite://")  # type: ignore[arg-type]
+    settings = DemoSettings(port=1, redis_url="redis://r", database_url="sqlite://")
     metrics = ServiceMetrics("demo")
     return build_app(settings=settings, title="Demo", routers=[router], objects=[], identity=None, metrics=metrics)
 

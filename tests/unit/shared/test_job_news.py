@@ -47,7 +47,7 @@ class Shop:
         migrate_jobs(url)
         self.engine = open_engine(url)
         self.redis = FakeRedis()
-        tell = JobNews(self.redis).tell  # type: ignore[arg-type]
+        tell = JobNews(self.redis).tell
         self.delivery = Delivery()
         self.queue = JobQueue(self.engine, self.delivery, queue="q", clock=clock, tell=tell)
         self.attempts = Attempts(self.engine, clock, tell)

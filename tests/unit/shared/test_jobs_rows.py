@@ -1,11 +1,9 @@
-"""Jobs as rows: accepting, claiming, ending, sweeping; the queue is a fake, the database a real SQLite file."""
+"""Jobs as rows: accepting, claiming, ending; the queue is a fake, the database a real SQLite file."""
 
 import base64
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,72 +11,16 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, event, func, select, text
 
 from shared.contracts.job import CursorInvalid, Job, JobState, QueueUnavailable
-from shared.database import open_engine, read, write
+from shared.database import read, write
 from shared.errors import JSON
 from shared.http.request_id import set_request_id
-from shared.jobs import AttemptLost, JobQueue, JobStore, migrate_jobs
-from shared.jobs.attempts import Attempt, Attempts
-from shared.jobs.sweeper import SWEEPS_TO_DEATH, Sweeper
+from shared.jobs import AttemptLost
+from shared.jobs.attempts import Attempt
+from shared.jobs.sweeper import SWEEPS_TO_DEATH
 from shared.jobs.tables import jobs
+from tests.unit.shared.job_shop import DIED, Clock, Shop
 
 DAY_S = 24 * 3600
-DIED: Mapping[str, JSON] = {"code": "job.worker_died", "detail": "gone"}
-
-
-class Clock(Protocol):
-    def step(self, seconds: float) -> None: ...
-
-
-@dataclass
-class FakeDelivery:
-    """A queue that a test can take away, before or after a message got through."""
-
-    sent: list[str] = field(default_factory=list)
-    away: bool = False
-    answers: bool = True
-
-    def send(self, job_id: str, kind: str) -> None:
-        if self.away:
-            raise QueueUnavailable
-        self.sent.append(job_id)
-        if not self.answers:
-            raise QueueUnavailable
-
-    def take(self, wait_s: int) -> str | None:
-        return self.sent.pop(0) if self.sent else None
-
-    def waiting(self) -> frozenset[str]:
-        if self.away:
-            raise QueueUnavailable
-        return frozenset(self.sent)
-
-
-class Shop:
-    """Everything that works on one table."""
-
-    def __init__(self, url: str, clock: Clock) -> None:
-        migrate_jobs(url)
-        self.engine = open_engine(url)
-        self.clock = clock
-        self.delivery = FakeDelivery()
-        self.queue = JobQueue(self.engine, self.delivery, queue="q", clock=clock)
-        self.store = JobStore(self.engine, clock)
-        self.attempts = Attempts(self.engine, clock)
-        self.sweeper = Sweeper(self.engine, self.attempts, self.delivery, queue="q")
-
-    def submit(self, *, key: str | None = None, owner: str = "ada", max_attempts: int = 3, **payload: JSON) -> Job:
-        return self.queue.submit(
-            "test.kind", payload, owner=owner, time_limit_s=60, idempotency_key=key, max_attempts=max_attempts
-        )
-
-    def claim(self, job: Job) -> Attempt:
-        attempt = self.attempts.claim(job.id, "worker")
-        assert attempt is not None
-        return attempt
-
-    def sweep(self, times: int) -> None:
-        for _ in range(times):
-            self.sweeper.sweep()
 
 
 @pytest.fixture
@@ -256,79 +198,6 @@ def test_what_is_saved_on_the_way_stays_although_the_attempt_dies(shop: Shop) ->
     shop.attempts.give_up(attempt, DIED)
     with read(shop.engine) as connection:
         assert connection.execute(text("SELECT n FROM best")).scalars().all() == [1]
-
-
-def test_a_worker_that_shows_no_beat_for_long_enough_loses_its_job(shop: Shop) -> None:
-    job = shop.submit()
-    shop.claim(job)
-    shop.delivery.sent.clear()
-    shop.sweep(SWEEPS_TO_DEATH)
-    assert shop.store.get(job.id).state is JobState.RUNNING
-    shop.sweep(1)
-    assert shop.store.get(job.id).state is JobState.QUEUED
-    assert shop.delivery.sent == [job.id]
-
-
-def test_a_worker_that_beats_keeps_its_job_however_many_sweeps_pass(shop: Shop) -> None:
-    attempt = shop.claim(shop.submit())
-    for _ in range(5):
-        shop.sweep(SWEEPS_TO_DEATH)
-        shop.attempts.beat(attempt)
-    assert shop.attempts.standing(attempt) is JobState.RUNNING
-
-
-def test_a_beat_between_the_last_look_and_the_verdict_saves_the_attempt(shop: Shop) -> None:
-    attempt = shop.claim(shop.submit())
-    shop.attempts.beat(attempt)
-    assert shop.attempts.give_up(attempt, DIED, beats=0) is None
-    assert shop.attempts.give_up(attempt, DIED, beats=1) is JobState.QUEUED
-
-
-def test_a_job_that_takes_every_worker_down_with_it_fails_in_the_end(shop: Shop) -> None:
-    job = shop.submit(max_attempts=2)
-    for _ in range(2):
-        shop.claim(job)
-        shop.sweep(SWEEPS_TO_DEATH + 1)
-    failed = shop.store.get(job.id)
-    assert failed.state is JobState.FAILED
-    assert failed.error == {
-        "code": "job.worker_died",
-        "detail": "worker gave no sign of life, attempt 2 of 2",
-        "attempts": 2,
-    }
-
-
-def test_a_job_the_queue_has_lost_is_sent_again_at_the_second_look_and_once(shop: Shop) -> None:
-    job = shop.submit()
-    shop.delivery.sent.clear()
-    shop.sweep(1)
-    assert shop.delivery.sent == []
-    shop.sweep(3)
-    assert shop.delivery.sent == [job.id]
-
-
-def test_a_dead_worker_is_found_while_the_queue_is_away_and_the_job_sent_later(shop: Shop) -> None:
-    job = shop.submit()
-    shop.claim(job)
-    shop.delivery.sent.clear()
-    shop.delivery.away = True
-    for _ in range(SWEEPS_TO_DEATH + 1):
-        with pytest.raises(QueueUnavailable):
-            shop.sweep(1)
-    assert shop.store.get(job.id).state is JobState.QUEUED
-    shop.delivery.away = False
-    shop.sweep(2)
-    assert shop.delivery.sent == [job.id]
-
-
-def test_a_sweeper_leaves_other_queues_alone(shop: Shop) -> None:
-    other = JobQueue(shop.engine, FakeDelivery(), queue="other", clock=shop.clock)
-    job = other.submit("test.kind", {}, owner="ada", time_limit_s=60)
-    shop.sweep(5)
-    assert shop.delivery.sent == []
-    shop.claim(job)
-    shop.sweep(SWEEPS_TO_DEATH + 1)
-    assert shop.store.get(job.id).state is JobState.RUNNING
 
 
 @given(text=st.text(max_size=80) | st.binary(max_size=60).map(lambda raw: base64.urlsafe_b64encode(raw).decode()))

@@ -107,7 +107,7 @@ async def test_the_tracer_ends_with_the_process():
         raise RuntimeError("it did not start")
 
     with pytest.raises(RuntimeError):
-        await TracedRequests(lifespan, tracer)({"type": "lifespan"}, None, None)  # type: ignore[arg-type]
+        await TracedRequests(lifespan, tracer)({"type": "lifespan"}, None, None)
     assert tracer.closed
 
 

@@ -1,18 +1,29 @@
 """Keys, passwords and addresses of a deployment."""
 
 import os
+import re
+import shutil
 import stat
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import yaml
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 from sqlalchemy.engine import make_url
 from typer.testing import CliRunner
 
 from futago.cli import app
 from futago.deployment.kubernetes import commands
-from futago.deployment.secrets_folder import NO_WEBHOOK, Addresses, SecretsFolder, SecretsUnusable, make_secrets
+from futago.deployment.secrets_folder import (
+    NO_WEBHOOK,
+    Addresses,
+    SecretsFolder,
+    SecretsUnusable,
+    make_first_password,
+    make_secrets,
+)
+from services.gateway.domain.passwords import MIN_LENGTH
 from shared.onnx.signing import SigningKey, TrustStore
 
 NOW = datetime(2026, 4, 1, tzinfo=UTC)
@@ -139,13 +150,35 @@ def test_everything_is_given_to_the_user_of_the_containers_where_that_is_allowed
 
 
 def test_the_commands_for_a_cluster_name_files_that_are_there(folder: SecretsFolder):
+    make_first_password(folder)
     lines = commands(folder, "plant a")
-    assert len(lines) == 6
+    names = [re.search(r"secret (?:generic|tls) (\S+)", line) for line in lines]
+    chart = Path(__file__).parents[4] / "deploy" / "helm" / "futago" / "values.yaml"
+    values = yaml.safe_load(chart.read_text(encoding="utf-8"))
+    wanted = {name for name in values["secrets"].values() if name}
+    wanted |= {values["firstAdmin"]["secret"], values["ingress"]["tlsSecret"]}
+    assert {name[1] for name in names if name} == wanted
     for line in lines:
         assert "--namespace 'plant a'" in line
         for part in line.split():
             if "=" in part:
                 assert Path(part.rpartition("=")[2]).is_file(), part
+
+
+def test_the_first_password_is_made_once_and_is_long_enough_for_the_gateway(folder: SecretsFolder):
+    assert not folder.first_password.exists()
+    make_first_password(folder)
+    made = folder.first_password.read_text()
+    assert len(made) >= MIN_LENGTH
+    assert mode(folder.first_password) == 0o600
+    make_first_password(folder)
+    assert folder.first_password.read_text() == made
+
+
+def test_a_first_password_that_cannot_be_written_is_told(folder: SecretsFolder):
+    shutil.rmtree(folder.credentials)
+    with pytest.raises(SecretsUnusable, match="No such file"):
+        make_first_password(folder)
 
 
 def test_the_command_says_what_is_left_to_do_and_shows_no_secret(tmp_path: Path):
@@ -156,4 +189,5 @@ def test_the_command_says_what_is_left_to_do_and_shows_no_secret(tmp_path: Path)
     assert (place / "alerting" / "webhook_url").read_text() == NO_WEBHOOK
     assert (place / "passwords" / "redis").read_text() not in said.output
     printed = CliRunner().invoke(app, ["secrets", str(place), "--kubernetes"])
-    assert printed.output.count("kubectl create secret") == 6
+    assert printed.output.count("kubectl create secret") == 7
+    assert (place / "credentials" / "password").read_text() not in printed.output

@@ -9,7 +9,7 @@ import pytest
 from cryptography import x509
 from cryptography.x509.verification import PolicyBuilder, Store
 
-from futago.launcher.certificate import TlsFiles, make_certificate, names_of_machine
+from futago.launcher.certificate import TlsFiles, keep_certificate, make_certificate, names_of_machine
 from futago.launcher.home import Home
 
 NOW = datetime(2026, 4, 1, tzinfo=UTC)
@@ -96,6 +96,54 @@ def test_a_file_that_is_lost_or_damaged_is_made_anew(home: Home, damaged: str):
     files = make_certificate(home, NAMES, NOW)
     ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(files.certificate, files.key)
     assert leaf(files).issuer == x509.load_pem_x509_certificate(files.authority.read_bytes()).subject
+
+
+class _Stop(Exception):
+    """Enough days have gone by."""
+
+
+async def looked_after(home: Home, moments: Sequence[datetime]) -> list[str]:
+    """What is said of the certificate while the clock shows these moments, one at each look."""
+    said: list[str] = []
+    left = list(moments)
+
+    async def sleep(_: float) -> None:
+        if not left:
+            raise _Stop
+
+    with pytest.raises(_Stop):
+        await keep_certificate(home, NAMES, said.append, now=lambda: left.pop(0), sleep=sleep)
+    return said
+
+
+async def test_while_the_suite_runs_it_is_made_anew_near_its_end_and_once(home: Home):
+    files = make_certificate(home, NAMES, NOW)
+    authority, certificate = contents(files)
+    assert await looked_after(home, [NOW + timedelta(days=days) for days in (1, 300, 366)]) == []
+    assert contents(files) == (authority, certificate)
+    near_end = NOW + timedelta(days=368)
+    assert await looked_after(home, [near_end, near_end]) == ["The certificate of the gateway was made anew."]
+    assert files.authority.read_bytes() == authority
+    assert leaf(files).not_valid_after_utc > near_end + timedelta(days=390)
+
+
+async def test_clients_are_told_of_a_new_authority(home: Home):
+    files = make_certificate(home, NAMES, NOW)
+    (said,) = await looked_after(home, [NOW + timedelta(days=5 * 365 - 20)])
+    assert str(files.authority) in said
+
+
+async def test_a_renewal_that_fails_is_told_and_tried_again(home: Home):
+    files = make_certificate(home, NAMES, NOW)
+    # In the place where the next certificate is written first; a folder cannot be put aside like a file.
+    (home.tls / ".gateway.key.pem.new").mkdir()
+    near_end = NOW + timedelta(days=368)
+    before = contents(files)
+    (said,) = await looked_after(home, [near_end])
+    assert "cannot be renewed" in said
+    assert contents(files) == before
+    (home.tls / ".gateway.key.pem.new").rmdir()
+    assert await looked_after(home, [near_end]) == ["The certificate of the gateway was made anew."]
 
 
 def test_the_machine_is_known_by_its_own_name_and_by_the_one_it_is_reached_at():

@@ -1,0 +1,94 @@
+"""How much room is left in the folders that a process writes to, asked of the file system at each look."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Thread
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+# A disk answers in microseconds. A folder on a network may not answer at all, and metrics are shown by the thread that
+# answers requests [s].
+_PATIENCE_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """Room of the file system that a folder is on."""
+
+    free_bytes: int
+    size_bytes: int
+
+
+def space_of(folder: Path) -> Space:
+    """What a process without special rights has left there; of a folder yet to be made, what there is around it.
+
+    Raises
+    ------
+    OSError
+        If the file system does not tell.
+    """
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    found = os.statvfs(there)
+    return Space(found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize)
+
+
+class FolderSpace(Collector):
+    """Room in each folder, under a name from a short list rather than its path.
+
+    Parameters
+    ----------
+    folders
+        By what is kept in them, such as `logs`.
+    """
+
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        folders: Mapping[str, Path],
+        *,
+        ask: Callable[[Path], Space] = space_of,
+    ) -> None:
+        self._folders, self._ask = dict(folders), ask
+        self._asking: Thread | None = None
+        registry.register(self)
+
+    def describe(self) -> Iterable[GaugeMetricFamily]:
+        return self._families()
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        free, size = self._families()
+        for name, space in self._found().items():
+            free.add_metric((name,), space.free_bytes)
+            size.add_metric((name,), space.size_bytes)
+        yield free
+        yield size
+
+    def _found(self) -> dict[str, Space]:
+        """What was told in time; nothing while an earlier look still waits."""
+        found: dict[str, Space] = {}
+        if self._asking is not None and self._asking.is_alive():
+            return found
+        # Of its own, and not waited for when the process ends: a call to a server that is away cannot be broken off.
+        self._asking = Thread(target=self._look, args=(found,), name="folder-space", daemon=True)
+        self._asking.start()
+        self._asking.join(_PATIENCE_S)
+        return dict(found)
+
+    def _look(self, found: dict[str, Space]) -> None:
+        for name, folder in self._folders.items():
+            with suppress(OSError):
+                found[name] = self._ask(folder)
+
+    @staticmethod
+    def _families() -> tuple[GaugeMetricFamily, GaugeMetricFamily]:
+        return (
+            GaugeMetricFamily("futago_folder_free_bytes", "Room left where a folder is kept", labels=("folder",)),
+            GaugeMetricFamily(
+                "futago_folder_size_bytes", "Size of the file system that a folder is kept on", labels=("folder",)
+            ),
+        )
