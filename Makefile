@@ -77,9 +77,9 @@ bench-peers: $(VENV)/.dev ## Twin and planner beside MLServer, BentoML, Timefold
 	@FUTAGO_PEERS=$(PEERS) $(BIN)/python -m benchmarks twin_peers planner_peers
 
 .PHONY: security
-security: $(VENV)/.dev ## The long searches for weaknesses (about half an hour): sessions, the whole API as each role, raw requests
+security: $(VENV)/.dev ## The long searches for weaknesses (about an hour): sessions, the whole API as each role, raw requests
 	@FUTAGO_MODEL_STEPS=10000 $(BIN)/python -m pytest -q tests/unit/gateway/test_session_model.py
-	@$(BIN)/python -m tests.security.schemathesis_suite --max-examples 50
+	@$(BIN)/python -m tests.security.schemathesis_suite --max-examples 20
 	@$(BIN)/python -m tests.security.raw_fuzzer --count 100000 --seed 1
 
 # The advisories that are accepted, each with its reason in docs/security/dependency-audit.md.

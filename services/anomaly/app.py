@@ -43,6 +43,7 @@ from services.anomaly.domain.uploads import FileFormat, UploadDesk, read_csv_fil
 from services.anomaly.domain.watch import ScoreWatch
 from services.anomaly.domain.workbench import Workbench
 from services.anomaly.routes import detectors, drift, health, reports, retraining, scores, streams, timeseries, uploads
+from services.anomaly.routes.guide import GUIDE
 from services.anomaly.settings import AnomalySettings
 from shared.background import running
 from shared.clock import Clock, SystemClock
@@ -238,6 +239,7 @@ def create_app(settings: AnomalySettings) -> ServiceApp:
         probes={"database": database_answers},
         lifespan=lifespan,
         upload_paths=(uploads.PATH,),
+        guide=GUIDE,
     )
 
 

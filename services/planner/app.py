@@ -28,6 +28,7 @@ from services.planner.routes import (
     scores,
     workbooks,
 )
+from services.planner.routes.guide import GUIDE
 from services.planner.settings import PlannerSettings
 from shared.background import running
 from shared.clock import Clock, SystemClock
@@ -121,6 +122,7 @@ def create_app(settings: PlannerSettings) -> ServiceApp:
         # Not Redis: without it plans are still scored and explained, and only new searches wait.
         probes={"database": database_answers},
         lifespan=lifespan,
+        guide=GUIDE,
     )
 
 

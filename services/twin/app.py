@@ -57,6 +57,7 @@ from services.twin.routes import (
     timeseries,
     trusted_keys,
 )
+from services.twin.routes.guide import GUIDE
 from services.twin.settings import TwinSettings
 from shared.background import running
 from shared.clock import Clock, SystemClock
@@ -309,6 +310,7 @@ def create_app(settings: TwinSettings, clock: Clock | None = None) -> ServiceApp
         upload_paths=[models.UPLOAD_PATH],
         unpacking_prefix=f"{open_inference.PREFIX}/",
         direct=predictions.direct_handlers(twin.predictor),
+        guide=GUIDE,
     )
 
 

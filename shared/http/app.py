@@ -9,6 +9,8 @@ from fastapi.openapi.utils import get_openapi
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared.build_info import VERSION, show_build
+from shared.contracts.guide import Guide, add_guide
+from shared.folder_space import FolderSpace
 from shared.http.contract import complete
 from shared.http.direct import DirectHandler, DirectRoutes
 from shared.http.head import HeadAsGet
@@ -54,6 +56,7 @@ def build_app(
     unpacking_prefix: str | None = None,
     direct: Mapping[str, DirectHandler] | None = None,
     wrap: Callable[[ASGIApp], ASGIApp] | None = None,
+    guide: Guide | None = None,
 ) -> ServiceApp:
     """Assemble a service.
 
@@ -74,6 +77,8 @@ def build_app(
         Handlers that answer the plain form of a POST request before the framework, by exact path.
     wrap
         A layer between the outermost one (id, log, metrics) and the limits, for the gateway's data path.
+    guide
+        Examples and links that the OpenAPI document shows.
     """
 
     @asynccontextmanager
@@ -98,7 +103,8 @@ def build_app(
     for router in routers:
         api.include_router(router)
     guarded = identity is not None
-    api.openapi = lambda: _openapi(api, guarded=guarded)  # type: ignore[method-assign] # FastAPI's documented way
+    # FastAPI's documented way.
+    api.openapi = lambda: _openapi(api, guide or Guide(), guarded=guarded)  # type: ignore[method-assign]
     app: ASGIApp = DirectRoutes(api, direct) if direct else api
     if identity is not None:
         app = RequireIdentity(app, identity, open_paths=OPEN_PATHS)
@@ -115,6 +121,7 @@ def build_app(
     if wrap is not None:
         app = wrap(app)
     show_build(metrics.registry, service=settings.service, revision=settings.revision)
+    FolderSpace(metrics.registry, settings.folders())
     outermost: ASGIApp = RequestContext(HeadAsGet(app), metrics, RequestLog(settings.service))
     tracer = open_tracer(settings.traces, settings.service)
     if tracer is not None:
@@ -122,7 +129,7 @@ def build_app(
     return ServiceApp(api, outermost, readiness, metrics)
 
 
-def _openapi(api: FastAPI, *, guarded: bool) -> dict[str, Any]:
+def _openapi(api: FastAPI, guide: Guide, *, guarded: bool) -> dict[str, Any]:
     """FastAPI's document with our problem format in place of its own, and what the layers around a route answer."""
     if api.openapi_schema is None:
         document = get_openapi(title=api.title, version=api.version, routes=api.routes)
@@ -135,5 +142,6 @@ def _openapi(api: FastAPI, *, guarded: bool) -> dict[str, Any]:
         for path, operations in document["paths"].items():
             for operation in operations.values():
                 complete(path, operation, guarded=guarded and path not in OPEN_PATHS)
+        add_guide(document, guide)
         api.openapi_schema = document
     return api.openapi_schema

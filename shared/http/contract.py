@@ -20,6 +20,12 @@ _EVERYWHERE = {
 _WITH_BODY = {413: "Too large: `request.body_too_large`"}
 _WITH_NAMES = {404: "Not found"}
 _BEHIND_GATEWAY = {401: "Not authenticated", 403: "Not allowed"}
+_RETRY_AFTER = {
+    "description": "Seconds to wait before the request is sent again; left out where waiting would not help",
+    "schema": {"type": "integer", "minimum": 1},
+}
+_JOB = {"$ref": "#/components/schemas/JobResponse"}
+_LOCATION = {"description": "Address of the job", "required": True, "schema": {"type": "string"}}
 
 
 def problem_response(description: str) -> dict[str, Any]:
@@ -43,6 +49,10 @@ def complete(path: str, operation: Operation, *, guarded: bool) -> None:
     if guarded:
         answers |= _BEHIND_GATEWAY
     document(operation, answers)
+    responses = operation["responses"]
+    responses["503"]["headers"] = {"Retry-After": _RETRY_AFTER}
+    if responses.get("202", {}).get("content", {}).get("application/json", {}).get("schema") == _JOB:
+        responses["202"]["headers"] = {"Location": _LOCATION}
 
 
 def document(operation: Operation, answers: Mapping[int, str]) -> None:

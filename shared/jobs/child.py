@@ -34,6 +34,8 @@ Handler = Callable[[JobContext], Mapping[str, JSON]]
 COMMIT_PATIENCE_S = 60.0
 RETRY_PAUSE_S = 2.0
 _PR_SET_PDEATHSIG = 1
+# On a machine that is shared with the services: a training may take longer, an answer may not.
+NICENESS = 5
 
 log = get_logger(__name__)
 
@@ -41,6 +43,7 @@ log = get_logger(__name__)
 def main() -> None:
     """Run the job that standard input describes."""
     die_with(int(sys.argv[1]))
+    os.nice(NICENESS)
     order = Order.read(sys.stdin.buffer.read())
     # A file of its own: two processes cannot rotate one.
     folder = None if order.log_dir is None else Path(order.log_dir)

@@ -21,9 +21,7 @@ class Rule(Enum):
     STORED = "what is asked for is about assets: out of reach is a 403, or a 404 where its being there is telling"
     LISTED = "entries about assets out of reach are left out"
     OWNED = "one's own; engineers and administrators who are not limited to assets have everybody's; else a 404"
-    ACCOUNT = (
-        "one's own, or all for administrators; who is limited to assets sees and changes none that reach further"
-    )
+    ACCOUNT = "one's own, or all for administrators; who is limited to assets sees and changes none that reach further"
     SHARED = "belongs to the whole installation and to no asset: the permission alone decides"
     NONE = "nothing about assets"
 

@@ -98,10 +98,6 @@ class Scorer:
         """`(max(n - warmup_rows, 0), c)` contributions of `(n, c)` consecutive rows."""
         return self.head.contributions(residuals(self.model, rows))
 
-    def contributions_of(self, runs: Runs) -> Floats:
-        """`(m, c)` contributions of every row that has `warmup_rows` consecutive ones before it."""
-        return runs.reduced(self.contributions(runs.rows), self.warmup_rows + 1).rows
-
     def detect(self, rows: Floats, limit: float, context: Floats | None = None) -> Detection:
         """Score `(n, c)` rows; `context` are the rows just before them, scored no more but looked back on."""
         before = rows[:0] if context is None else context[max(len(context) - self.warmup_rows, 0) :]

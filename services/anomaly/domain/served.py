@@ -78,11 +78,6 @@ class ServedDetector:
         """Whether it can say which sensors its model looked at."""
         return has_attention(self.scorer.model)
 
-    @property
-    def needs_times(self) -> bool:
-        """Whether rows can be scored only with their times."""
-        return self.preparation.season is not None
-
     def times_with_context(self, times: Times, context_times: Times | None, context_rows: int) -> Times:
         """Times of so many rows of context and of the rows; a context without times ends one usual step before."""
         if context_times is not None:

@@ -97,7 +97,10 @@ class AuditQueue:
         while self._waiting or self._batch is not None or self._gap is not None:
             if await self._hand_on_batch():
                 if len(self._waiting) < _BATCH and not self._closing:
-                    # What came meanwhile gathers first: without that, every few accesses would be a batch.
+                    # What came meanwhile gathers first: without that, every few accesses would be a batch. What was
+                    # there already, and too much for one, waits no longer than that either.
+                    if self._waiting:
+                        self._stirred.set()
                     return
             elif self._closing:
                 self._give_up()

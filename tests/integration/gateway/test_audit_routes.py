@@ -166,7 +166,7 @@ async def test_a_running_gateway_exports_its_trail(settings: GatewaySettings, ad
     async with running(create_app(exporting)) as client:
         await client.get("/api/v1/auth/me", headers={"X-API-Key": admin.api_key.text, "X-Request-ID": "exported"})
         async with asyncio.timeout(10):
-            while not path.exists() or "exported" not in path.read_text():  # noqa: ASYNC110 (a file)
+            while not path.exists() or "exported" not in path.read_text():
                 await asyncio.sleep(0.05)
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert [line["sequence"] for line in lines] == list(range(1, len(lines) + 1))

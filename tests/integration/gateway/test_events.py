@@ -77,7 +77,7 @@ async def served(settings: GatewaySettings) -> AsyncIterator[httpx.AsyncClient]:
     app = create_app(settings)
     async with serve(app) as url, httpx.AsyncClient(base_url=url, timeout=20) as client:
         async with asyncio.timeout(10):
-            while (await client.get("/metrics")).text.count("futago_gateway_floors_age_seconds +Inf"):  # noqa: ASYNC110
+            while (await client.get("/metrics")).text.count("futago_gateway_floors_age_seconds +Inf"):
                 await asyncio.sleep(0.02)
         yield client
 
@@ -174,7 +174,7 @@ async def test_a_caller_holds_a_few_streams_and_not_more(client: httpx.AsyncClie
             assert "futago_gateway_event_streams 9.0" in (await client.get("/metrics")).text
     # Those that were left make room.
     async with asyncio.timeout(5):
-        while "futago_gateway_event_streams 0.0" not in (await client.get("/metrics")).text:  # noqa: ASYNC110
+        while "futago_gateway_event_streams 0.0" not in (await client.get("/metrics")).text:
             await asyncio.sleep(0.05)
 
 

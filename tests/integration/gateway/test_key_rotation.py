@@ -111,7 +111,7 @@ async def test_after_a_theft_no_token_of_the_old_key_counts_any_longer(settings:
         await turn(access, settle=timedelta(0), life=timedelta(0))
         async with asyncio.timeout(3):
             # Although it was verified before, and is remembered.
-            while (await client.get("/api/v1/auth/me", headers=bearer(old))).status_code != 401:  # noqa: ASYNC110
+            while (await client.get("/api/v1/auth/me", headers=bearer(old))).status_code != 401:
                 await asyncio.sleep(0.1)
         renewed = await client.post("/api/v1/auth/refresh", json={"refresh_token": old.json()["refresh_token"]})
         assert (await client.get("/api/v1/auth/me", headers=bearer(renewed))).status_code == 200
@@ -123,7 +123,7 @@ async def test_a_key_file_of_no_use_changes_nothing_and_is_counted(settings: Gat
         settings.access_key_file.write_text("no key")
         async with asyncio.timeout(5):
             none = 'futago_key_file_faults_total{service="gateway"} 0.0'
-            while none in (await client.get("/metrics")).text:  # noqa: ASYNC110 (nothing tells)
+            while none in (await client.get("/metrics")).text:
                 await asyncio.sleep(0.1)
         assert (await client.get("/api/v1/auth/me", headers=bearer(token))).status_code == 200
         assert (await client.get("/api/v1/auth/me", headers=bearer(await sign_in(client, admin)))).status_code == 200

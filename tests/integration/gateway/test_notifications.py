@@ -249,7 +249,7 @@ async def test_a_published_alert_reaches_the_webhook_through_a_running_gateway(
         alert = Alert("a1", "twin", "out_of_range", Severity.CRITICAL, "acme.r101", "yield", "too high", NOW, "a")
         await publish_alert(redis, replace(alert, facts={"inputs": {"temp": 380.0}}))
         async with asyncio.timeout(WITHIN_S):
-            while not webhook.received:  # noqa: ASYNC110 (the server is in another thread)
+            while not webhook.received:
                 await asyncio.sleep(0.05)
         assert 'futago_gateway_notifications_total{outcome="sent"} 1.0' in await metrics_with_a_sent_one(client)
     await redis.aclose()

@@ -59,7 +59,7 @@ async def test_an_administrator_gets_in_again_while_the_gateway_runs(settings: G
         recovered = await in_thread(settings)
         assert recovered.everywhere
         with anyio.fail_after(2):
-            while (await client.get("/api/v1/auth/me", headers=old)).status_code == 200:  # noqa: ASYNC110
+            while (await client.get("/api/v1/auth/me", headers=old)).status_code == 200:
                 await anyio.sleep(0.05)
         assert (await log_in(client, admin.password)).status_code == 401
         fresh = {"Authorization": f"Bearer {(await log_in(client, recovered.password)).json()['access_token']}"}

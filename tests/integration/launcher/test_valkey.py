@@ -24,7 +24,7 @@ async def start(server: Valkey) -> asyncio.subprocess.Process:
     )
     async with asyncio.timeout(10.0):
         # A server tells nobody when it begins to listen: asking is all there is.
-        while not await server.ready():  # noqa: ASYNC110
+        while not await server.ready():
             await asyncio.sleep(0.02)
     return process
 

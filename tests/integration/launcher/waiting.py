@@ -9,7 +9,7 @@ async def until(holds: Callable[[], bool], limit_s: float = 20.0) -> None:
     """Return as soon as it holds; fail when it never does."""
     async with asyncio.timeout(limit_s):
         # Another process tells nobody here when it has done something: looking is all there is.
-        while not holds():  # noqa: ASYNC110
+        while not holds():
             await asyncio.sleep(0.01)
 
 

@@ -47,7 +47,7 @@ def attacked(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRe
 @pytest.mark.parametrize("caller", PHASES)
 def test_every_answer_is_one_that_the_contract_names(attacked: Attacked, caller: str):
     done = attacked.by_caller[caller].result()
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == 0, done.text
 
 
 def test_spoiled_requests_are_refused_and_nothing_breaks(attacked: Attacked):

@@ -80,4 +80,5 @@ def look(context: JobContext):
         "worker": (worker / "cmdline").read_text(),
         "own_command": Path("/proc/self/cmdline").read_text(),
         "own_environment": Path("/proc/self/environ").read_text(),
+        "gives_way_by": os.nice(0) - os.getpriority(os.PRIO_PROCESS, os.getppid()),
     }

@@ -49,7 +49,7 @@ class Inbox:
 
 async def wait(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(LIMIT_S):
-        while not condition():  # noqa: ASYNC110 (what is waited for happens in a server)
+        while not condition():
             await asyncio.sleep(0.01)
 
 
@@ -77,7 +77,7 @@ async def test_events_published_before_and_after_the_consumer_came_arrive_in_ord
         await publish(redis, "s", {"n": 2})
         await inbox.holds({"n": 1}, {"n": 2})
         async with asyncio.timeout(LIMIT_S):
-            while (await redis.xpending("s", "readers"))["pending"]:  # noqa: ASYNC110 (the server cannot tell us)
+            while (await redis.xpending("s", "readers"))["pending"]:
                 await asyncio.sleep(0.01)
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import text
 from shared.contracts.job import IdempotencyConflict, JobMissing, JobState, QueueUnavailable
 from shared.database import read, write
 from shared.jobs import RqDelivery
+from shared.jobs.child import NICENESS
 from tests.integration.shared.job_bench import PATIENCE_S, Bench, Server, gone, wait
 
 
@@ -36,6 +37,7 @@ def test_a_child_sees_the_options_and_shows_no_secret_in_the_list_of_processes(a
     assert result["store_url"] == "file:///nowhere"
     assert "job_worker.py" in result["worker"]
     assert at_work.database_url not in result["own_command"] + result["own_environment"]
+    assert result["gives_way_by"] == NICENESS
 
 
 def test_a_named_error_fails_the_job_at_once_with_its_code_and_faults(at_work: Bench) -> None:

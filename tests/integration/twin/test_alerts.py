@@ -22,7 +22,7 @@ async def alerts(redis_url: str, count: int) -> list[Alert]:
     """The alerts on the stream, as soon as there are that many."""
     with Redis.from_url(redis_url) as redis:
         async with asyncio.timeout(SENT_WITHIN_S):
-            while redis.xlen(ALERTS) < count:  # noqa: ASYNC110 (the stream is in another process)
+            while redis.xlen(ALERTS) < count:
                 await asyncio.sleep(0.01)
         return [Alert.from_json(json.loads(fields[b"payload"])) for _, fields in redis.xrange(ALERTS)]
 
@@ -30,7 +30,7 @@ async def alerts(redis_url: str, count: int) -> list[Alert]:
 async def until_metric(client: httpx.AsyncClient, line: str, *, present: bool) -> None:
     """Wait until the metrics have the line, or have it no longer."""
     async with asyncio.timeout(SENT_WITHIN_S):
-        while (line in (await client.get("/metrics")).text) is not present:  # noqa: ASYNC110 (nothing tells)
+        while (line in (await client.get("/metrics")).text) is not present:
             await asyncio.sleep(0.01)
 
 

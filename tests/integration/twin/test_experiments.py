@@ -45,7 +45,7 @@ async def variant(client: httpx.AsyncClient, asset: str) -> str | None:
 
 async def until_variant(client: httpx.AsyncClient, *, present: bool) -> None:
     async with asyncio.timeout(FOLLOWED_WITHIN_S):
-        while (await variant(client, "warm-up") is not None) is not present:  # noqa: ASYNC110 (nothing tells)
+        while (await variant(client, "warm-up") is not None) is not present:
             await asyncio.sleep(0.01)
 
 
@@ -64,7 +64,7 @@ async def test_replicas_assign_alike_and_count_together(replicas: list[httpx.Asy
     assert chosen[0] == chosen[1]
     assert set(chosen[0]) == {"A", "B"}
     async with asyncio.timeout(FOLLOWED_WITHIN_S):
-        while sum((await counted(first)).values()) < before + 40:  # noqa: ASYNC110 (nothing tells)
+        while sum((await counted(first)).values()) < before + 40:
             await asyncio.sleep(0.01)
     assert await counted(first) == await counted(second)
     assert (await second.delete(EXPERIMENT)).status_code == 204
@@ -146,6 +146,6 @@ async def test_counts_wait_while_the_database_is_away(
             assert (await client.get(EXPERIMENT)).status_code == 503
             admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
         async with asyncio.timeout(FOLLOWED_WITHIN_S):
-            while (answer := await client.get(EXPERIMENT)).status_code != 200:  # noqa: ASYNC110 (nothing tells)
+            while (answer := await client.get(EXPERIMENT)).status_code != 200:
                 await asyncio.sleep(0.05)
         assert sum(found["predictions"] for found in answer.json()["variants"]) == 8

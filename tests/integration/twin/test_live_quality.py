@@ -42,7 +42,7 @@ async def replicas(bench: Bench) -> AsyncIterator[list[httpx.AsyncClient]]:
 
 async def until(answer: Callable[[], Awaitable[str]], wanted: str) -> None:
     async with asyncio.timeout(FOLLOWED_WITHIN_S):
-        while await answer() != wanted:  # noqa: ASYNC110 (nothing tells)
+        while await answer() != wanted:
             await asyncio.sleep(0.005)
 
 

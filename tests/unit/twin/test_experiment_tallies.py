@@ -151,10 +151,10 @@ async def test_a_bug_while_adding_does_not_end_the_adding(tallies: ExperimentTal
     adding = asyncio.create_task(tallies.follow(0.001, stop))
     ledger.broken = True
     see(tallies)
-    while ledger.broken:  # noqa: ASYNC110 (nothing tells)
+    while ledger.broken:
         await asyncio.sleep(0)
     see(tallies)
-    while not ledger.added:  # noqa: ASYNC110 (nothing tells)
+    while not ledger.added:
         await asyncio.sleep(0)
     stop.set()
     await adding

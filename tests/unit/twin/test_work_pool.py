@@ -90,7 +90,7 @@ async def test_an_owner_is_let_in_again_when_its_call_has_ended(
     gate.set()
     async with asyncio.timeout(10.0):
         # A gauge tells nobody when it changes.
-        while metrics.get_sample_value("futago_twin_calls_overdue"):  # noqa: ASYNC110
+        while metrics.get_sample_value("futago_twin_calls_overdue"):
             await asyncio.sleep(0)
     assert await pool.run(int, owner="slow") == 0
 

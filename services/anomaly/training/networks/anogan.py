@@ -44,7 +44,7 @@ class AnoGan(Imitation):
         apart = (windows - written).abs().mean(dim=1) / windows.shape[-1]
         features = self.feature_difference(windows, written).abs().mean(dim=1)
         share = self.settings.feature_weight
-        return (1.0 - share) * apart + shared_out(apart, share * features)  # type: ignore[no-any-return]
+        return (1.0 - share) * apart + shared_out(apart, share * features)
 
     def optimisers(self, learning_rate: float) -> Sequence[Adam]:
         return self.adversaries(learning_rate)

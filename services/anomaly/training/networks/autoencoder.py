@@ -43,14 +43,14 @@ class Autoencoder(Reconstruction):
         self.decoder = stack([latent, *reversed(hidden), sensors])
 
     def latent(self, windows: Tensor) -> Tensor:
-        return self.encoder(windows[:, -1])  # type: ignore[no-any-return]
+        return self.encoder(windows[:, -1])
 
     def forward(self, windows: Tensor) -> Tensor:
         """Reconstruct `(b, 1, c)` standardised rows."""
-        return self.decoder(self.encoder(windows))  # type: ignore[no-any-return]
+        return self.decoder(self.encoder(windows))
 
     def residuals_at(self, windows: Tensor, latent: Tensor) -> Tensor:
-        return windows[:, -1] - self.decoder(latent)  # type: ignore[no-any-return]
+        return windows[:, -1] - self.decoder(latent)
 
     def training_loss(self, windows: Tensor) -> Tensor:
         written: Tensor = self(self.corrupted(windows) if self.training else windows)

@@ -50,7 +50,7 @@ class CnnForecaster(Forecaster):
         return self._summary(windows[:, :-1])
 
     def forward(self, history: Tensor) -> Tensor:
-        return self.forecast(self._summary(history))  # type: ignore[no-any-return]
+        return self.forecast(self._summary(history))
 
     def _summary(self, history: Tensor) -> Tensor:
-        return self.compress(self.filter(history.transpose(1, 2)).flatten(1))  # type: ignore[no-any-return]
+        return self.compress(self.filter(history.transpose(1, 2)).flatten(1))

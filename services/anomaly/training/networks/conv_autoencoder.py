@@ -64,7 +64,7 @@ class ConvAutoencoder(Reconstruction):
 
     def latent(self, windows: Tensor) -> Tensor:
         """`(b, latent)` of `(b, w, c)`."""
-        return self.to_latent(self.encoder(windows.transpose(1, 2)).flatten(1))  # type: ignore[no-any-return]
+        return self.to_latent(self.encoder(windows.transpose(1, 2)).flatten(1))
 
     def residuals_at(self, windows: Tensor, latent: Tensor) -> Tensor:
         return windows[:, -1] - self.decode(latent)[:, -1]
@@ -76,4 +76,4 @@ class ConvAutoencoder(Reconstruction):
     def decode(self, latent: Tensor) -> Tensor:
         """`(b, w, c)` of `(b, latent)`."""
         maps = self.from_latent(latent).unflatten(1, self.narrowest)
-        return self.decoder(maps).transpose(1, 2)  # type: ignore[no-any-return]
+        return self.decoder(maps).transpose(1, 2)

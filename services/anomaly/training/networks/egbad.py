@@ -47,11 +47,11 @@ class Egbad(Network):
         self.window_weight = window_weight
 
     def latent(self, windows: Tensor) -> Tensor:
-        return self.encoder(windows.flatten(1))  # type: ignore[no-any-return]
+        return self.encoder(windows.flatten(1))
 
     def training_loss(self, windows: Tensor) -> Tensor:
         """How far the generator stays from the windows that the encoder leads it to."""
-        return ((windows - self.generator(self.latent(windows))) ** 2).mean()  # type: ignore[no-any-return]
+        return ((windows - self.generator(self.latent(windows))) ** 2).mean()
 
     def residuals(self, windows: Tensor) -> Tensor:
         written: Tensor = self.generator(self.latent(windows))
@@ -64,7 +64,7 @@ class Egbad(Network):
         apart = (windows - written).abs().mean(dim=1) / windows.shape[-1]
         seen = self.critic.features(_beside(windows, latent)) - self.critic.features(_beside(written, latent))
         features = seen.abs().mean(dim=1)
-        return self.window_weight * apart + shared_out(apart, (1.0 - self.window_weight) * features)  # type: ignore[no-any-return]
+        return self.window_weight * apart + shared_out(apart, (1.0 - self.window_weight) * features)
 
     def optimisers(self, learning_rate: float) -> Sequence[Adam]:
         inverse = itertools.chain(self.generator.parameters(), self.encoder.parameters())

@@ -44,7 +44,7 @@ class FAnoGan(Imitation):
             part.requires_grad_(not self.encoding)
 
     def latent(self, windows: Tensor) -> Tensor:
-        return self.encoder(windows.flatten(1))  # type: ignore[no-any-return]
+        return self.encoder(windows.flatten(1))
 
     def training_loss(self, windows: Tensor) -> Tensor:
         """What the encoder lowers."""
@@ -58,7 +58,7 @@ class FAnoGan(Imitation):
         written = self.generator(latent)
         apart = ((windows - written) ** 2).mean(dim=1) / windows.shape[-1]
         features = (self.feature_difference(windows, written) ** 2).mean(dim=1)
-        return apart + shared_out(apart, self.feature_weight * features)  # type: ignore[no-any-return]
+        return apart + shared_out(apart, self.feature_weight * features)
 
     def optimisers(self, learning_rate: float) -> Sequence[Adam]:
         if self.encoding:

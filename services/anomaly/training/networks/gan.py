@@ -44,7 +44,7 @@ class Generator(nn.Module):
 
     def forward(self, latent: Tensor) -> Tensor:
         """`(b, w, c)` of `(b, latent)`."""
-        return self.layers(latent).unflatten(1, self.window)  # type: ignore[no-any-return]
+        return self.layers(latent).unflatten(1, self.window)
 
     def sample(self, count: int, like: Tensor) -> Tensor:
         """`(count, latent)` draws of what it is trained to be fed, beside the tensor `like`."""
@@ -72,7 +72,7 @@ class Critic(nn.Module):
 
     def forward(self, judged: Tensor) -> Tensor:
         """`(b, 1)`, larger for what is more like the training's, of `(b, inputs)`."""
-        return self.verdict(self.features(judged))  # type: ignore[no-any-return]
+        return self.verdict(self.features(judged))
 
 
 def critic_loss(critic: Critic, real: Tensor, made: Tensor) -> Tensor:
@@ -82,7 +82,7 @@ def critic_loss(critic: Critic, real: Tensor, made: Tensor) -> Tensor:
     (slope,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
     penalty = ((slope.norm(dim=1) - 1.0) ** 2).mean()
     apart: Tensor = critic(made).mean() - critic(real).mean()
-    return apart + PENALTY_WEIGHT * penalty  # type: ignore[no-any-return]
+    return apart + PENALTY_WEIGHT * penalty
 
 
 class Imitation(Network):
@@ -114,7 +114,7 @@ class Imitation(Network):
     def feature_difference(self, windows: Tensor, written: Tensor) -> Tensor:
         """`(b, m)`: how far apart the critic sees windows and what the generator wrote of them."""
         seen: Tensor = self.critic.features(windows.flatten(1))
-        return seen - self.critic.features(written.flatten(1))  # type: ignore[no-any-return]
+        return seen - self.critic.features(written.flatten(1))
 
     def uncovered(self, windows: Tensor) -> Tensor:
         """Mean squared distance from what the generator can write, by a search too short to score with.
@@ -122,7 +122,7 @@ class Imitation(Network):
         A critic's loss says how the game stands, not how good the generator is; this does, without a label.
         """
         latent = search(self.generator.layers, self.critic.features, windows.flatten(1), _COVERAGE_SEARCH)
-        return ((windows - self.generator(latent)) ** 2).mean()  # type: ignore[no-any-return]
+        return ((windows - self.generator(latent)) ** 2).mean()
 
     def adversaries(self, learning_rate: float) -> Sequence[Adam]:
         """Optimisers of the critic and of the generator."""

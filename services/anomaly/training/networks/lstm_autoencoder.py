@@ -36,18 +36,18 @@ class LstmAutoencoder(Reconstruction):
     def latent(self, windows: Tensor) -> Tensor:
         """`(b, latent)` of `(b, w, c)`: the last hidden state of the top layer, compressed."""
         _, (hidden, _) = self.encoder(windows)
-        return self.to_latent(hidden[-1])  # type: ignore[no-any-return]
+        return self.to_latent(hidden[-1])
 
     def written(self, latent: Tensor, window_rows: int) -> Tensor:
         """`(b, window_rows, hidden_units)`: what the decoder makes of `(b, latent)`, before the output layer."""
         hidden = self.from_latent(latent).unsqueeze(0).repeat(self.layers, 1, 1)
         steps = latent.unsqueeze(1).repeat(1, window_rows, 1)
         written, _ = self.decoder(steps, (hidden, torch.zeros_like(hidden)))
-        return written  # type: ignore[no-any-return]
+        return written
 
     def forward(self, windows: Tensor) -> Tensor:
         """Reconstruct `(b, w, c)` standardised windows."""
-        return self.output(self.written(self.latent(windows), windows.shape[1]))  # type: ignore[no-any-return]
+        return self.output(self.written(self.latent(windows), windows.shape[1]))
 
     def residuals_at(self, windows: Tensor, latent: Tensor) -> Tensor:
-        return windows[:, -1] - self.output(self.written(latent, windows.shape[1])[:, -1])  # type: ignore[no-any-return]
+        return windows[:, -1] - self.output(self.written(latent, windows.shape[1])[:, -1])

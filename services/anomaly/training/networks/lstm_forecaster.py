@@ -45,7 +45,7 @@ class LstmForecaster(Forecaster):
 
     def forward(self, history: Tensor) -> Tensor:
         """`(b, c)`: the row after `(b, w - 1, c)` standardised rows."""
-        return self.output(self.dropout(self._memory(history)))  # type: ignore[no-any-return]
+        return self.output(self.dropout(self._memory(history)))
 
     def latent(self, windows: Tensor) -> Tensor:
         """`(b, hidden_units)`: what is remembered of the rows before the newest."""
@@ -53,4 +53,4 @@ class LstmForecaster(Forecaster):
 
     def _memory(self, history: Tensor) -> Tensor:
         _, (hidden, _) = self.lstm(history)
-        return hidden[-1]  # type: ignore[no-any-return]
+        return hidden[-1]

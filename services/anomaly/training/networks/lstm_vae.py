@@ -51,7 +51,7 @@ class LstmVae(Network):
     def decode(self, causes: Tensor) -> Tensor:
         """`(b, w, c)` expected readings of `(b, w, latent)` causes."""
         hidden, _ = self.decoder(causes)
-        return self.output(hidden)  # type: ignore[no-any-return]
+        return self.output(hidden)
 
     def latent(self, windows: Tensor) -> Tensor:
         """`(b, latent)`: mean causes of the newest row."""

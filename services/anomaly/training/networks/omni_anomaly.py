@@ -68,7 +68,7 @@ class OmniAnomaly(Network):
     def decode(self, causes: Tensor) -> Tensor:
         """`(b, w, c)` expected readings of `(b, w, latent)` causes."""
         hidden, _ = self.decoder(causes)
-        return self.output(hidden)  # type: ignore[no-any-return]
+        return self.output(hidden)
 
     def latent(self, windows: Tensor) -> Tensor:
         """`(b, latent)`: mean causes of the newest row."""
@@ -97,7 +97,7 @@ class OmniAnomaly(Network):
     def _states(self, windows: Tensor) -> tuple[Tensor, ...]:
         """What the rows so far say of the causes of each row: `w` tensors of `(b, hidden_units)`."""
         hidden, _ = self.encoder(windows)
-        return self.from_state(hidden).unbind(dim=1)  # type: ignore[no-any-return]
+        return self.from_state(hidden).unbind(dim=1)
 
     def _draw(self, proposal: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         hidden = torch.relu(proposal)

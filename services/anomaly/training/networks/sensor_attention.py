@@ -47,4 +47,4 @@ class SensorAttention(nn.Module):
 
     def _split(self, tokens: Tensor) -> Tensor:
         """`(b, heads, c, width / heads)` of `(b, c, width)`."""
-        return tokens.unflatten(2, (self.heads, self.head_width)).transpose(1, 2)  # type: ignore[no-any-return, no-untyped-call]
+        return tokens.unflatten(2, (self.heads, self.head_width)).transpose(1, 2)  # type: ignore[no-untyped-call]

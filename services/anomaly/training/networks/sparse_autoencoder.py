@@ -58,10 +58,10 @@ class SparseAutoencoder(Reconstruction):
 
     def forward(self, windows: Tensor) -> Tensor:
         """Reconstruct `(b, 1, c)` standardised rows."""
-        return self.decoder(torch.sigmoid(self.encoder(windows)))  # type: ignore[no-any-return]
+        return self.decoder(torch.sigmoid(self.encoder(windows)))
 
     def residuals_at(self, windows: Tensor, latent: Tensor) -> Tensor:
-        return windows[:, -1] - self.decoder(latent)  # type: ignore[no-any-return]
+        return windows[:, -1] - self.decoder(latent)
 
     def training_loss(self, windows: Tensor) -> Tensor:
         activations = self.latent(windows)

@@ -61,7 +61,7 @@ class Transformer(Reconstruction):
         tokens = self.from_latent(latent).unflatten(1, self.token_shape)
         for layer in self.decoder:
             tokens, _ = layer(tokens)
-        return self.output(tokens).transpose(1, 2)  # type: ignore[no-any-return]
+        return self.output(tokens).transpose(1, 2)
 
     def residuals_at(self, windows: Tensor, latent: Tensor) -> Tensor:
         return windows[:, -1] - self.decode(latent)[:, -1]
@@ -69,7 +69,7 @@ class Transformer(Reconstruction):
     def latent(self, windows: Tensor) -> Tensor:
         """`(b, latent)` of `(b, w, c)`."""
         tokens, _ = self._encode(windows)
-        return self.to_latent(tokens)  # type: ignore[no-any-return]
+        return self.to_latent(tokens)
 
     def extras(self, windows: Tensor) -> Mapping[str, Tensor]:
         return {ATTENTION_NAME: self.attention(windows)}

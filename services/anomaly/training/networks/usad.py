@@ -55,7 +55,7 @@ class Usad(Network):
 
     def latent(self, windows: Tensor) -> Tensor:
         """`(b, latent)` of `(b, w, c)`."""
-        return self.encoder(windows.flatten(1))  # type: ignore[no-any-return]
+        return self.encoder(windows.flatten(1))
 
     def first(self, windows: Tensor) -> Tensor:
         """`(b, w, c)`: windows as the first autoencoder writes them."""
@@ -97,7 +97,7 @@ class Usad(Network):
         return (self.alpha * direct + self.beta * amplified).sum(dim=1) / windows[0].numel()
 
     def _window(self, readings: Tensor) -> Tensor:
-        return readings.unflatten(1, self.window_shape)  # type: ignore[no-any-return, no-untyped-call]
+        return readings.unflatten(1, self.window_shape)  # type: ignore[no-untyped-call]
 
 
 def _error(windows: Tensor, written: Tensor) -> Tensor:

@@ -85,7 +85,7 @@ class Vae(Network):
 
     def decode(self, latent: Tensor) -> Tensor:
         """`(…, w, c)` outputs of `(…, latent)`."""
-        return self.output(self.decoder(latent)).unflatten(-1, self.window_shape)  # type: ignore[no-any-return]
+        return self.output(self.decoder(latent)).unflatten(-1, self.window_shape)
 
     def latent(self, windows: Tensor) -> Tensor:
         return self.encode(windows)[0]

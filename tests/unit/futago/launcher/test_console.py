@@ -61,5 +61,5 @@ def test_a_reader_that_went_away_does_not_stop_the_suite():
 
 async def _until(stream: io.StringIO, text: str) -> None:
     # The stream is written by the step's own task: handing over to it is all there is to wait for.
-    while text not in stream.getvalue():  # noqa: ASYNC110
+    while text not in stream.getvalue():
         await asyncio.sleep(0)

@@ -90,6 +90,22 @@ async def test_what_comes_while_a_batch_is_on_its_way_gathers_for_the_next_one()
     assert [len(batch.events) for batch in chain.batches] == [1, 2]
 
 
+async def test_what_one_batch_does_not_hold_does_not_wait_for_the_next_access():
+    chain = Chain()
+    queue = queue_to(chain)
+    for number in range(700):
+        queue.put(event(number))
+    running = asyncio.create_task(queue.run())
+    # Far less than the time after which the queue looks by itself.
+    async with asyncio.timeout(2):
+        while len(chain.events()) < 700:
+            chain.delivered.clear()
+            await chain.delivered.wait()
+    queue.close()
+    await running
+    assert [len(batch.events) for batch in chain.batches] == [500, 200]
+
+
 async def test_a_batch_that_could_not_be_delivered_comes_again_under_its_name(monkeypatch: pytest.MonkeyPatch):
     chain = Chain()
     chain.away = True
@@ -97,7 +113,7 @@ async def test_a_batch_that_could_not_be_delivered_comes_again_under_its_name(mo
     monkeypatch.setattr("services.gateway.adapters.audit_queue._RETRY_S", 0)
     running = asyncio.create_task(queue.run())
     queue.put(event(1))
-    while len(chain.refused) < 3:  # noqa: ASYNC110 (a fake, which tells nobody)
+    while len(chain.refused) < 3:
         await asyncio.sleep(0)
     queue.put(event(2))
     chain.away = False
