@@ -25,6 +25,8 @@ ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 PROJECT = "futago-lab"
 START_S = 600
+# How long to wait for what takes seconds on a quiet machine.
+PATIENCE_S = 300
 WEBHOOK = "http://receiver:9000/"
 
 if os.environ.get("FUTAGO_CONTAINERS") != "1":

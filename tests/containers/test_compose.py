@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from futago.credentials import Credentials
-from tests.containers.conftest import ROOT, Receiver, Stack, run, wait_until
+from tests.containers.conftest import PATIENCE_S, ROOT, Receiver, Stack, run, wait_until
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(1200)]
 
@@ -130,7 +130,7 @@ def test_prometheus_sees_every_process(stack: Stack):
     def up() -> Counter[str]:
         return Counter(each["metric"]["service"] for each in stack.prometheus('up{job="futago"} == 1'))
 
-    wait_until(lambda: up() == Counter(dict.fromkeys(OURS, 1) | {"gateway": 2}), 90, f"all up: {up()}")
+    wait_until(lambda: up() == Counter(dict.fromkeys(OURS, 1) | {"gateway": 2}), PATIENCE_S, f"all up: {up()}")
     assert stack.prometheus('up{job="futago"} == 0') == []
 
 
@@ -246,7 +246,7 @@ def test_a_gateway_that_is_killed_costs_what_it_was_answering_and_no_more(stack:
         run("docker", "kill", victim)
         time.sleep(10)
         run("docker", "start", victim)
-        wait_until(lambda: is_healthy(victim), 90, "the gateway is back")
+        wait_until(lambda: is_healthy(victim), PATIENCE_S, "the gateway is back")
         time.sleep(3)
     failed = {answer: count for answer, count in answers.items() if answer != 200}
     assert sum(failed.values()) <= 1, failed
@@ -257,16 +257,16 @@ def test_the_gateways_are_stopped_and_started_one_after_the_other_without_a_fail
     with asking(stack, with_key(stack)) as answers:
         for gateway in stack.of("gateway"):
             run("docker", "restart", "--time", "45", gateway)
-            wait_until(partial(is_healthy, gateway), 90, f"{gateway} is back")
+            wait_until(partial(is_healthy, gateway), PATIENCE_S, f"{gateway} is back")
     assert set(answers) == {200}
 
 
 def test_people_are_told_of_a_service_that_died_and_that_it_is_back(stack: Stack, receiver: Receiver):
     (twin,) = stack.of("twin")
     run("docker", "kill", twin)
-    wait_until(lambda: receiver.told("FutagoServiceDown", "twin", "firing"), 240, "told")
+    wait_until(lambda: receiver.told("FutagoServiceDown", "twin", "firing"), PATIENCE_S, "told")
     run("docker", "start", twin)
-    wait_until(lambda: receiver.told("FutagoServiceDown", "twin", "resolved"), 420, "told")
+    wait_until(lambda: receiver.told("FutagoServiceDown", "twin", "resolved"), 2 * PATIENCE_S, "told")
 
 
 def test_a_backup_comes_back_in_an_empty_place(stack: Stack, tmp_path: Path):

@@ -19,7 +19,7 @@ from futago import Client
 from futago.deployment.secrets_folder import Addresses, SecretsFolder, make_secrets
 from futago.launcher.demo_models import publish_yield_model
 from futago.launcher.processes import DEMO_MODEL
-from tests.containers.conftest import free_ports, wait_until
+from tests.containers.conftest import PATIENCE_S, free_ports, wait_until
 from tests.containers.kube_pods import Podman, playable, write_password
 from tests.contract.chart_render import Manifest, of_kind, render
 
@@ -84,7 +84,7 @@ class Release:
         settings = of_kind(manifests, "ConfigMap")[:1] if "envFrom" in str(found) else []
         self.play([*settings, found])
         container = f"plant-futago-{job}-{job}"
-        wait_until(lambda: self.podman.state(container)["Status"] == "exited", 120, f"{job} has ended")
+        wait_until(lambda: self.podman.state(container)["Status"] == "exited", PATIENCE_S, f"{job} has ended")
         assert self.podman.state(container)["ExitCode"] == 0, self.podman.logs(container)
 
 
@@ -113,7 +113,9 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Release]:
             image = f"localhost/{IMAGES[alias]}"
             network = ["--network", f"{name}:alias={alias}"]
             podman.run("run", "--detach", "--rm", "--name", container, *network, *mounted, *told, image, *command)
-        wait_until(lambda: "accepting" in _try(podman, "exec", postgres, "pg_isready"), 60, "PostgreSQL answers")
+        wait_until(
+            lambda: "accepting" in _try(podman, "exec", postgres, "pg_isready"), PATIENCE_S, "PostgreSQL answers"
+        )
         yield release
     finally:
         if os.environ.get("FUTAGO_LAB_KEEP") != "1":
@@ -138,7 +140,7 @@ def test_the_core_comes_up_and_predicts(release: Release, monkeypatch: pytest.Mo
     settings = [each for each in of_kind(manifests, "ConfigMap") if each["metadata"]["name"] == "plant-futago"]
     release.play([*settings, *of_kind(manifests, "PersistentVolumeClaim"), *release.core(manifests)])
     for component in SERVICES:
-        wait_until(partial(release.is_healthy, component), 180, f"{component} is healthy")
+        wait_until(partial(release.is_healthy, component), PATIENCE_S, f"{component} is healthy")
     release.run_once("first-admin", manifests)
     assert httpx.get(f"{release.url}/readyz").json()["status"] == "ready"
     assert PASSWORD not in release.podman.logs("plant-futago-first-admin-first-admin")
@@ -155,8 +157,7 @@ def test_the_core_comes_up_and_predicts(release: Release, monkeypatch: pytest.Mo
 
 
 def test_a_worker_says_whether_its_loop_goes_round(release: Release):
-    # It compiles its search first, which takes a minute of processor time.
-    wait_until(partial(release.is_healthy, "planner-worker"), 300, "the planner's worker is healthy")
+    wait_until(partial(release.is_healthy, "planner-worker"), PATIENCE_S, "the planner's worker is healthy")
     ask = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8113/healthz').read().decode())"
     assert '"alive"' in release.podman.run("exec", release.container("planner-worker"), "python", "-c", ask)
 

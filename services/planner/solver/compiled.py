@@ -1,13 +1,17 @@
-"""How the search is compiled, and where the compiled code is kept."""
+"""How the search is compiled, for which processors, and where the compiled code is kept."""
 
+import contextlib
 import hashlib
 import os
+import shutil
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, ParamSpec, TypeVar, cast
 
 import numba
 from numba import njit
+from numba.core.codegen import get_host_cpu_features
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -16,10 +20,43 @@ R = TypeVar("R")
 # 660 ns, because Numba counts every array of a tuple at every access (measured with Numba 0.68 on 35 arrays).
 _NO_REFERENCE_COUNTS: Final[Mapping[str, Any]] = {"_nrt": False}
 
+# Level 3 of the x86-64 psABI, which Intel's large processors have had since 2013 (Haswell) and AMD's since 2017 (Zen).
+# Code for it runs on all of these and is no slower than code for one of them, so that an image can bring it along.
+_BASELINE: Final = "x86-64-v3"
+_FEATURES_OF_BASELINE: Final = frozenset(
+    "+" + name
+    for name in (
+        *("cx16", "popcnt", "sahf", "sse3", "sse4.1", "sse4.2", "ssse3"),
+        *("avx", "avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe", "xsave"),
+    )
+)
+
+# Compiled code that came along with the sources, as in an image; see `keep_compiled`.
+SHIPPED: Final = Path(__file__).with_name("shipped")
+
+
+def has_baseline(features: str) -> bool:
+    """Whether a processor can run code for the baseline.
+
+    Parameters
+    ----------
+    features
+        What it can do as LLVM writes it: `"+avx2,-avx512f"`.
+    """
+    return _FEATURES_OF_BASELINE.issubset(features.split(","))
+
+
+# Numba reads this once, when the first function is decorated below or by whoever imports this. Its own default is the
+# very processor it runs on, for whose features it looks in everything it keeps.
+if numba.config.CPU_NAME is None and has_baseline(get_host_cpu_features()):  # type: ignore[attr-defined,no-untyped-call]
+    numba.config.CPU_NAME, numba.config.CPU_FEATURES = _BASELINE, ""  # type: ignore[attr-defined]
+
 
 def kernel(function: Callable[P, R]) -> Callable[P, R]:
     """Compile a function that only compiled code calls; it is copied into its callers and may not allocate."""
-    return cast("Callable[P, R]", njit(inline="always", **_NO_REFERENCE_COUNTS)(function))
+    # Copied by LLVM. The search is as fast as with `inline="always"`, where Numba copies and then works out types of
+    # every copy, which makes compiling take half as long again.
+    return cast("Callable[P, R]", njit(forceinline=True, **_NO_REFERENCE_COUNTS)(function))
 
 
 def entry_point(function: Callable[P, R]) -> Callable[P, R]:
@@ -27,20 +64,29 @@ def entry_point(function: Callable[P, R]) -> Callable[P, R]:
     return cast("Callable[P, R]", njit(nogil=True, **_NO_REFERENCE_COUNTS)(function))
 
 
-def keep_compiled(functions: tuple[Callable[..., object], ...], folder: Path) -> bool:
+def keep_compiled(functions: tuple[Callable[..., object], ...], folder: Path, shipped: Path = SHIPPED) -> bool:
     """Keep what these entry points compile to in a folder, so that the next process need not compile.
 
     Call before the first use. The code is kept under a digest of the solver's sources: Numba itself notices only
     changes of the file a function stands in, not of those whose functions were copied into it.
+
+    Parameters
+    ----------
+    folder
+        Where the code is kept.
+    shipped
+        A folder of this kind whose code is taken over where it was compiled from the same sources. Numba uses of it
+        what fits the processor and compiles the rest; it needs a folder that it can write to, hence the copy.
 
     Returns
     -------
     bool
         `False` if the folder cannot be written to: then nothing is kept, and nothing else changes.
     """
-    place = folder / _digest_of_sources()
+    digest = _digest_of_sources()
+    place = folder / digest
     try:
-        place.mkdir(parents=True, exist_ok=True)
+        _make(place, shipped / digest)
     except OSError:
         return False
     if not os.access(place, os.W_OK):
@@ -49,6 +95,18 @@ def keep_compiled(functions: tuple[Callable[..., object], ...], folder: Path) ->
     for function in functions:
         function.enable_caching()  # type: ignore[attr-defined]  # a compiled function has it
     return True
+
+
+def _make(place: Path, shipped: Path) -> None:
+    if place.exists() or not shipped.is_dir():
+        place.mkdir(parents=True, exist_ok=True)
+        return
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=place.parent) as scratch:
+        copy = shutil.copytree(shipped, Path(scratch) / "copy", copy_function=shutil.copyfile)
+        # There whole or not at all; another process that starts at the same time may have been faster.
+        with contextlib.suppress(OSError):
+            copy.rename(place)
 
 
 def _digest_of_sources() -> str:

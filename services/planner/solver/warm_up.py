@@ -1,4 +1,4 @@
-"""Compile the search before the first problem arrives."""
+"""Compile the search before the first problem arrives; `python -m services.planner.solver.warm_up` does it ahead."""
 
 from datetime import date
 from decimal import Decimal
@@ -9,11 +9,11 @@ from services.planner.domain.calendar import Calendar
 from services.planner.domain.constraints.daily_limit import DailyLimit
 from services.planner.domain.problem import Area, Device, DeviceType, Horizon, build_problem
 from services.planner.solver import annealing, ascent, construct, dual, kernels, late_acceptance, polish, ruin, sampled
-from services.planner.solver.compiled import keep_compiled
+from services.planner.solver.compiled import SHIPPED, keep_compiled
 from services.planner.solver.options import SearchKind, SolveOptions
 from services.planner.solver.solve import solve
 from services.planner.solver.termination import Termination
-from shared.clock import Clock
+from shared.clock import Clock, SystemClock
 
 # Between them every compiled function is called with the types it is called with in earnest.
 SEARCHES: Final = (
@@ -87,3 +87,8 @@ def warm_up(clock: Clock, cache_dir: Path | None) -> bool:
             should_stop=lambda: False,
         )
     return kept
+
+
+if __name__ == "__main__":
+    # What an image is built with.
+    warm_up(SystemClock(), SHIPPED)
