@@ -115,7 +115,8 @@ class WireProtocol(HttpToolsProtocol):
     # --- asyncio.Protocol ---
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as in the base class
-        super().connection_made(CorkedTransport(transport, self.loop))
+        self._corked = CorkedTransport(transport, self.loop)
+        super().connection_made(self._corked)
         self.address = self._register.counted_as(self.client[0] if self.client else None)
         if not self._register.admit(self):
             self._deaf = True
@@ -124,6 +125,10 @@ class WireProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._register.release(self)
         super().connection_lost(exc)
+
+    def eof_received(self) -> None:
+        # The event loop now closes the connection: what was written before goes out first.
+        self._corked.flush()
 
     def data_received(self, data: bytes) -> None:
         if self._deaf or self.transport.is_closing():

@@ -5,15 +5,17 @@ from datetime import datetime
 from typing import Any
 
 from anyio import to_thread
-from sqlalchemy import Engine, Row, Select, delete, insert, or_, select, update
+from sqlalchemy import Connection, Engine, Row, Select, delete, insert, or_, select, update
 
 from services.gateway.adapters.moments import from_ms, optional_from_ms, to_ms
 from services.gateway.adapters.shown_rows import shown_page
+from services.gateway.adapters.sql_users import find_user
 from services.gateway.adapters.tables import api_keys, users
 from services.gateway.domain.addresses import parse_network
 from services.gateway.domain.api_keys import ApiKey, KeyState, narrow_assets
 from services.gateway.domain.delegation import Shown
 from services.gateway.domain.errors import ChangedMeanwhile
+from services.gateway.domain.key_administration import KeyCheck
 from services.gateway.domain.key_errors import ApiKeyMissing
 from services.gateway.domain.key_requests import KeyFilter
 from services.gateway.domain.pages import Page, read_cursor
@@ -32,19 +34,19 @@ class SqlKeys:
     async def get(self, key_id: str) -> ApiKey:
         return await to_thread.run_sync(self._get, key_id)
 
-    async def add(self, key: ApiKey) -> None:
-        await to_thread.run_sync(self._add, key)
+    async def add(self, key: ApiKey, *, check: KeyCheck) -> None:
+        await to_thread.run_sync(self._add, key, check)
 
     async def page(
         self, wanted: KeyFilter, *, now: datetime, limit: int, cursor: str | None, shown: Shown
     ) -> Page[ApiKey]:
         return await to_thread.run_sync(self._page, wanted, to_ms(now), limit, read_cursor(cursor), shown)
 
-    async def replace(self, key: ApiKey) -> ApiKey:
-        return await to_thread.run_sync(self._replace, key)
+    async def replace(self, key: ApiKey, *, check: KeyCheck) -> ApiKey:
+        return await to_thread.run_sync(self._replace, key, check)
 
-    async def delete(self, key_id: str) -> ApiKey:
-        return await to_thread.run_sync(self._delete, key_id)
+    async def delete(self, key: ApiKey, *, check: KeyCheck) -> ApiKey:
+        return await to_thread.run_sync(self._delete, key, check)
 
     async def note_uses(self, uses: Mapping[str, datetime]) -> None:
         """Store when keys were last used, by id; what another replica saw later stays."""
@@ -65,8 +67,9 @@ class SqlKeys:
             raise ApiKeyMissing(key_id)
         return _key(row)
 
-    def _add(self, key: ApiKey) -> None:
+    def _add(self, key: ApiKey, check: KeyCheck) -> None:
         with write(self._engine) as connection:
+            check(key, find_user(connection, key.owner, lock=True))
             connection.execute(insert(api_keys).values(key_row(key)))
 
     def _page(self, wanted: KeyFilter, now_ms: int, limit: int, after: str | None, shown: Shown) -> Page[ApiKey]:
@@ -79,27 +82,23 @@ class SqlKeys:
         with read(self._engine) as connection:
             return shown_page(connection, query, api_keys.c.key_id, after=after, limit=limit, show=show)
 
-    def _replace(self, key: ApiKey) -> ApiKey:
+    def _replace(self, key: ApiKey, check: KeyCheck) -> ApiKey:
         changed = (
             update(api_keys)
-            .where(api_keys.c.key_id == key.key_id, api_keys.c.generation == key.generation)
+            .where(api_keys.c.key_id == key.key_id)
             .values(_changeable(key) | {"generation": key.generation + 1})
             .returning(api_keys)
         )
         with write(self._engine) as connection:
-            row = connection.execute(changed).one_or_none()
-        if row is None:
-            raise ChangedMeanwhile
-        return _key(row)
+            if _checked(connection, key, check).generation != key.generation:
+                raise ChangedMeanwhile
+            return _key(connection.execute(changed).one())
 
-    def _delete(self, key_id: str) -> ApiKey:
+    def _delete(self, key: ApiKey, check: KeyCheck) -> ApiKey:
         with write(self._engine) as connection:
-            row = connection.execute(
-                delete(api_keys).where(api_keys.c.key_id == key_id).returning(api_keys)
-            ).one_or_none()
-        if row is None:
-            raise ApiKeyMissing(key_id)
-        return _key(row)
+            stored = _checked(connection, key, check)
+            connection.execute(delete(api_keys).where(api_keys.c.key_id == key.key_id))
+        return stored
 
     def _note_uses(self, uses: Mapping[str, datetime]) -> None:
         with write(self._engine) as connection:
@@ -121,6 +120,19 @@ class SqlKeys:
             connection.execute(
                 update(api_keys).where(api_keys.c.key_id == key.key_id).values(warned_expiry_ms=to_ms(key.expires_at))
             )
+
+
+def _checked(connection: Connection, key: ApiKey, check: KeyCheck) -> ApiKey:
+    """The key as it is stored; neither it nor its owner changes until the end of the transaction."""
+    # The owner first, as for a new password: no two wait for each other.
+    owner = find_user(connection, key.owner, lock=True)
+    found = select(api_keys).where(api_keys.c.key_id == key.key_id).with_for_update()
+    row = connection.execute(found).one_or_none()
+    if row is None:
+        raise ApiKeyMissing(key.key_id)
+    stored = _key(row)
+    check(stored, owner)
+    return stored
 
 
 def _only(wanted: KeyFilter, now_ms: int) -> Select[Any]:

@@ -12,10 +12,10 @@ from sqlalchemy.exc import IntegrityError
 from services.gateway.adapters.moments import from_ms, optional_from_ms, to_ms
 from services.gateway.adapters.shown_rows import shown_page
 from services.gateway.adapters.tables import api_keys, recovery_codes, refresh_families, second_factors, users
-from services.gateway.domain.accounts import UserChange, apply_change, check_not_last
 from services.gateway.domain.delegation import Check, Shown
 from services.gateway.domain.errors import UserExists, UserMissing
 from services.gateway.domain.pages import Page, read_cursor
+from services.gateway.domain.user_store import UserChange, apply_change, check_not_last
 from services.gateway.domain.users import User, is_username
 from shared.database import read, take_turns, write
 from shared.principal import Role
@@ -26,7 +26,7 @@ _ADMINISTRATORS = ("administrators",)
 
 
 class SqlUsers:
-    """Implements `accounts.UserStore` and `audit_search.UserNames`."""
+    """Implements `user_store.UserStore` and `audit_search.UserNames`."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine

@@ -1,4 +1,4 @@
-"""What is done only in a session whose login is recent: a thief of an older one cannot stay beyond its end.
+"""What is done only in a session whose login is recent: a thief of an older one cannot do it.
 
 A refresh is no login (OWASP ASVS 5, 7.5.1 and 7.5.2).
 """

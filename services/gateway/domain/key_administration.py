@@ -1,5 +1,6 @@
 """Making, changing, rotating and deleting API keys."""
 
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -8,9 +9,9 @@ from typing import Protocol
 from services.gateway.domain import api_keys
 from services.gateway.domain.api_keys import ApiKey, MintedKey
 from services.gateway.domain.audit import Action, Event, Source
-from services.gateway.domain.credentials import UserReader, Verified, key_stamp
+from services.gateway.domain.credentials import UserReader, Verified, key_stamp, user_stamp
 from services.gateway.domain.delegation import Shown, check_holds, check_reaches, shown_to
-from services.gateway.domain.errors import NotAllowed
+from services.gateway.domain.errors import ChangedMeanwhile, NotAllowed
 from services.gateway.domain.fresh_login import FreshLogin
 from services.gateway.domain.key_errors import ApiKeyMissing, ExternalCaller, ScopesTooWide
 from services.gateway.domain.key_requests import Keep, KeyChange, KeyFilter, KeyRequest
@@ -25,16 +26,19 @@ from shared.principal import EXTERNAL, ROLE_PERMISSIONS, Permission, Principal
 # What a machine that reads and predicts needs; more has to be asked for.
 _DEFAULT_SCOPES = frozenset({Permission.READ, Permission.PREDICT, Permission.SCORE})
 
+# Raises where a key and its owner, as stored in the moment of an act, may not be acted on so.
+KeyCheck = Callable[[ApiKey, User], None]
+
 
 class KeyStore(Protocol):
-    """Keeps API keys; each method is one transaction."""
+    """Keeps API keys; each method is one transaction, and nothing is changed where its `check` raises."""
 
     async def get(self, key_id: str) -> ApiKey:
         """Raise `ApiKeyMissing` if there is none."""
         ...
 
-    async def add(self, key: ApiKey) -> None:
-        """Keep a new key."""
+    async def add(self, key: ApiKey, *, check: KeyCheck) -> None:
+        """Keep a new key; raise `UserMissing` if there is no such owner."""
         ...
 
     async def page(
@@ -43,14 +47,14 @@ class KeyStore(Protocol):
         """Keys by id, as far as they are shown."""
         ...
 
-    async def replace(self, key: ApiKey) -> ApiKey:
+    async def replace(self, key: ApiKey, *, check: KeyCheck) -> ApiKey:
         """Store the key under the next generation; raise `ChangedMeanwhile` if its generation is not the newest.
 
-        When it was last used is not stored: others note that meanwhile.
+        When it was last used is not stored: others note that meanwhile. What is checked is the key as it was.
         """
         ...
 
-    async def delete(self, key_id: str) -> ApiKey:
+    async def delete(self, key: ApiKey, *, check: KeyCheck) -> ApiKey:
         """Remove a key; raise `ApiKeyMissing` if there is none."""
         ...
 
@@ -123,6 +127,8 @@ class KeyAdministration:
             If the caller has no account here that could own it.
         FreshLoginRequired
             If the login of the caller's session is too long ago.
+        ChangedMeanwhile
+            If the caller was changed since the request came, as by a new password.
         """
         caller = verified.principal
         await self._fresh.require(verified)
@@ -154,21 +160,24 @@ class KeyAdministration:
             limit=asked.limit,
         )
         async with self._act(caller, Action.KEY_CREATED, key.key_id, source, {"owner": key.owner} | _facts(key)):
-            await self._keys.add(key)
+            await self._keys.add(key, check=_may_manage(verified))
         return key, minted
 
-    async def change(self, caller: Principal, key_id: str, change: KeyChange, source: Source) -> ApiKey:
+    async def change(self, verified: Verified, key_id: str, change: KeyChange, source: Source) -> ApiKey:
         """Change a key; what was verified before is verified anew.
 
         Raises
         ------
         ApiKeyMissing
             If there is no such key, or it is not the caller's to manage.
-        ScopesTooWide, AssetsOutOfReach, LimitTooHigh, InvalidExpiry
+        BeyondOwnRights
+            If it is somebody else's, and reaches further than the caller.
+        ScopesTooWide, AssetsOutOfReach, LimitTooHigh, InvalidExpiry, ChangedMeanwhile
             As for `create`.
         """
+        caller, check = verified.principal, _may_manage(verified)
         await self._floors.require_reachable()
-        key, owner = await self._find(caller, key_id)
+        key, owner = await self._find(caller, key_id, check)
         if change.scopes is not None:
             self._check_scopes(caller, owner, change.scopes)
         limit = key.limit if isinstance(change.limit, Keep) else change.limit
@@ -188,7 +197,7 @@ class KeyAdministration:
             limit=limit,
         )
         facts: dict[str, JSON] = {"active": changed.active} | _facts(changed)
-        return await self._store(changed, self._act(caller, Action.KEY_CHANGED, key_id, source, facts))
+        return await self._store(changed, self._act(caller, Action.KEY_CHANGED, key_id, source, facts), check)
 
     async def rotate(
         self, verified: Verified, key_id: str, overlap: timedelta, source: Source
@@ -203,13 +212,13 @@ class KeyAdministration:
             If it is somebody else's, or a key asks, and it may do more than the caller.
         FreshLoginRequired
             If the login of the caller's session is too long ago.
+        ChangedMeanwhile
+            As for `create`.
         """
-        caller = verified.principal
+        caller, check = verified.principal, _may_take_over(verified)
         await self._fresh.require(verified)
         await self._floors.require_reachable()
-        key, owner = await self._find(caller, key_id)
-        if key.owner != caller.subject or caller.method == "api_key":
-            check_holds(caller, key.scopes, api_keys.narrow_assets(owner.assets, key.assets))
+        key, _ = await self._find(caller, key_id, check)
         minted = api_keys.mint(self._entropy(api_keys.ENTROPY_BYTES), key_id)
         rotated = replace(
             key,
@@ -218,20 +227,23 @@ class KeyAdministration:
             former_until=self._clock.now() + overlap if overlap else None,
         )
         act = self._act(caller, Action.KEY_ROTATED, key_id, source, {"overlap_s": overlap.total_seconds()})
-        return await self._store(rotated, act), minted
+        return await self._store(rotated, act, check), minted
 
-    async def delete(self, caller: Principal, key_id: str, source: Source) -> None:
+    async def delete(self, verified: Verified, key_id: str, source: Source) -> None:
         """Remove a key.
 
         Raises
         ------
         ApiKeyMissing
             If there is no such key, or it is not the caller's to manage.
+        BeyondOwnRights, ChangedMeanwhile
+            As for `change`.
         """
+        caller, check = verified.principal, _may_manage(verified)
         await self._floors.require_reachable()
-        found, _ = await self._find(caller, key_id)
+        found, _ = await self._find(caller, key_id, check)
         async with self._act(caller, Action.KEY_DELETED, key_id, source, {"owner": found.owner}):
-            key = await self._keys.delete(key_id)
+            key = await self._keys.delete(found, check=check)
         await self._floors.raise_to(key_stamp(key_id, key.generation + 1))
 
     async def _owner(self, caller: Principal, username: str) -> User:
@@ -241,14 +253,13 @@ class KeyAdministration:
             raise ExternalCaller
         return await self._users.get(username)
 
-    async def _find(self, caller: Principal, key_id: str) -> tuple[ApiKey, User]:
+    async def _find(self, caller: Principal, key_id: str, check: KeyCheck) -> tuple[ApiKey, User]:
         key = await self._keys.get(key_id)
         # Somebody else's key looks like none: ids are not for exploring.
         if not caller.may(Permission.MANAGE_KEYS) and (key.owner != caller.subject or caller.method == "api_key"):
             raise ApiKeyMissing(key_id)
         owner = await self._users.get(key.owner)
-        if key.owner != caller.subject:
-            check_reaches(caller, api_keys.narrow_assets(owner.assets, key.assets))
+        check(key, owner)
         return key, owner
 
     def _check_scopes(self, caller: Principal, owner: User, scopes: frozenset[Permission]) -> None:
@@ -260,9 +271,9 @@ class KeyAdministration:
         if not caller.may(Permission.MANAGE_KEYS):
             api_keys.check_limit(limit, self._ceiling)
 
-    async def _store(self, key: ApiKey, act: AbstractAsyncContextManager[None]) -> ApiKey:
+    async def _store(self, key: ApiKey, act: AbstractAsyncContextManager[None], check: KeyCheck) -> ApiKey:
         async with act:
-            stored = await self._keys.replace(key)
+            stored = await self._keys.replace(key, check=check)
         await self._floors.raise_to(key_stamp(stored.key_id, stored.generation))
         return stored
 
@@ -277,6 +288,35 @@ class KeyAdministration:
         return self._audit.together(
             Event(self._clock.now(), caller.subject, action.value, resource, success=True, source=source, facts=facts)
         )
+
+
+def _may_manage(verified: Verified) -> KeyCheck:
+    """Let the caller act on their own keys, and on those of others that reach no further than they do.
+
+    One's own only as long as one's verification counts: a request that was on its way when its user took everything
+    back, as with a new password after a theft, leaves no key behind.
+    """
+    caller = verified.principal
+
+    def check(key: ApiKey, owner: User) -> None:
+        if key.owner != caller.subject:
+            check_reaches(caller, api_keys.narrow_assets(owner.assets, key.assets))
+        elif user_stamp(owner.username, owner.generation) not in verified.stamps:
+            raise ChangedMeanwhile
+
+    return check
+
+
+def _may_take_over(verified: Verified) -> KeyCheck:
+    """Let the caller have the text of a key, and with it all that the key may do."""
+    caller, manage = verified.principal, _may_manage(verified)
+
+    def check(key: ApiKey, owner: User) -> None:
+        manage(key, owner)
+        if key.owner != caller.subject or caller.method == "api_key":
+            check_holds(caller, key.scopes, api_keys.narrow_assets(owner.assets, key.assets))
+
+    return check
 
 
 def _assets(caller: Principal, owner: User, asked: tuple[str, ...]) -> tuple[str, ...]:

@@ -78,6 +78,7 @@ async def list_keys(
         NotAllowed,
         ExternalCaller,
         FreshLoginRequired,
+        ChangedMeanwhile,
     ),
 )
 async def create_key(
@@ -114,12 +115,12 @@ async def change_key(
     key_id: str,
     body: ChangedKey,
     keys: Keys,
-    principal: Caller,
+    credential: Annotated[Verified, verified()],
     clock: Now,
     origin: Annotated[Source, source()],
 ) -> KeyResponse:
     """Deactivate a key, or change its name, scopes, assets, networks, limit or expiry."""
-    return KeyResponse.of(await keys.change(principal, key_id, body.change(), origin), clock.now())
+    return KeyResponse.of(await keys.change(credential, key_id, body.change(), origin), clock.now())
 
 
 @router.post(
@@ -143,7 +144,14 @@ async def rotate_key(
     return NewKeyResponse.of_minted(key, minted, clock.now())
 
 
-@router.delete("/{key_id}", status_code=204, responses=responses(ApiKeyMissing, BeyondOwnRights, RedisAway))
-async def delete_key(key_id: str, keys: Keys, principal: Caller, origin: Annotated[Source, source()]) -> None:
+@router.delete(
+    "/{key_id}", status_code=204, responses=responses(ApiKeyMissing, BeyondOwnRights, ChangedMeanwhile, RedisAway)
+)
+async def delete_key(
+    key_id: str,
+    keys: Keys,
+    credential: Annotated[Verified, verified()],
+    origin: Annotated[Source, source()],
+) -> None:
     """Remove a key."""
-    await keys.delete(principal, key_id, origin)
+    await keys.delete(credential, key_id, origin)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from services.gateway.domain.accounts import Accounts, UserChange, UserRequest
+from services.gateway.domain.accounts import Accounts, UserRequest
 from services.gateway.domain.audit import Source
 from services.gateway.domain.errors import (
     BeyondOwnRights,
@@ -20,6 +20,7 @@ from services.gateway.domain.errors import (
     WrongCredentials,
 )
 from services.gateway.domain.pages import DEFAULT_ITEMS, MAX_ITEMS
+from services.gateway.domain.user_store import UserChange
 from services.gateway.routes.callers import source
 from services.gateway.schemas.users import ChangedUser, NewPassword, NewUser, UserPage, UserResponse
 from shared.http.dependencies import caller, require, use

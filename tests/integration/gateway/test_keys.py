@@ -32,7 +32,7 @@ from services.gateway.settings import GatewaySettings
 from shared.database import open_engine
 from shared.principal import Permission, Role
 from tests.integration.gateway.conftest import running
-from tests.unit.gateway.fakes import FakeClock, principal, user
+from tests.unit.gateway.fakes import FakeClock, principal, unchecked, user
 
 NOW = datetime(2026, 4, 1, tzinfo=UTC)
 HERE = "192.0.2.7"
@@ -62,9 +62,9 @@ async def test_networks_and_limit_of_a_key_are_kept(engine: Engine):
     networks = (parse_network("10.20.0.0/16"), parse_network("2001:db8::/32"))
     wide, plain = key(1, networks=networks, limit=Limit("key", 3_600_000_000, 1_000_000)), key(2)
     for one in (wide, plain):
-        await keys.add(one)
+        await keys.add(one, check=unchecked)
         assert await keys.get(one.key_id) == one
-    changed = await keys.replace(replace(wide, networks=(), limit=None))
+    changed = await keys.replace(replace(wide, networks=(), limit=None), check=unchecked)
     assert (changed.networks, changed.limit) == ((), None)
 
 
@@ -90,7 +90,7 @@ async def test_keys_are_found_by_owner_state_and_end(engine: Engine):
         key(6, name="soon", expires_at=NOW + timedelta(days=29)),
     )
     for row in rows:
-        await keys.add(row)
+        await keys.add(row, check=unchecked)
     for wanted, found in FOUND:
         page = await keys.page(wanted, now=NOW, limit=99, cursor=None, shown=shown_to(principal("root", Role.ADMIN)))
         assert {row.name for row in page.items} == found, wanted
@@ -99,7 +99,7 @@ async def test_keys_are_found_by_owner_state_and_end(engine: Engine):
 async def test_of_uses_on_two_replicas_the_latest_is_kept_and_a_change_does_not_undo_it(engine: Engine):
     keys, other = SqlKeys(engine), SqlKeys(engine)
     first = key()
-    await keys.add(first)
+    await keys.add(first, check=unchecked)
     early, late = FakeClock(), FakeClock()
     late.advance(minutes=5)
     uses, later_uses = KeyUses(keys, early), KeyUses(other, late)
@@ -109,7 +109,7 @@ async def test_of_uses_on_two_replicas_the_latest_is_kept_and_a_change_does_not_
     await uses.store()
     assert (await keys.get(first.key_id)).last_used_at == late.now()
     # Made from what was read before the use.
-    await keys.replace(replace(first, name="y"))
+    await keys.replace(replace(first, name="y"), check=unchecked)
     assert (await keys.get(first.key_id)).last_used_at == late.now()
 
 
@@ -118,7 +118,7 @@ async def test_each_end_of_a_key_is_told_once_whichever_replica_sees_it(engine: 
     alerts = SqlAlerts(engine, clock, None)
     near, far = key(1, expires_at=NOW + timedelta(days=60)), key(2)
     for row in (near, far, key(3, expires_at=NOW + timedelta(days=60), active=False)):
-        await keys.add(row)
+        await keys.add(row, check=unchecked)
 
     def watch() -> KeyExpiryWatch:
         return KeyExpiryWatch(keys, alerts.take, lead=timedelta(days=30), clock=clock, registry=CollectorRegistry())
@@ -134,7 +134,7 @@ async def test_each_end_of_a_key_is_told_once_whichever_replica_sees_it(engine: 
     await asyncio.gather(first.look(), second.look())
     await first.look()
     assert await told() == ["2026-05-31"]
-    await keys.replace(replace(near, expires_at=NOW + timedelta(days=100)))
+    await keys.replace(replace(near, expires_at=NOW + timedelta(days=100)), check=unchecked)
     clock.advance(days=40)
     await second.look()
     assert sorted(await told()) == ["2026-05-31", "2026-07-10"]

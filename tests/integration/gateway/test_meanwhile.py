@@ -2,19 +2,29 @@
 
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine, update
 
+from services.gateway.adapters.sql_keys import SqlKeys
+from services.gateway.adapters.sql_refresh import SqlRefresh
 from services.gateway.adapters.sql_second_factors import SqlSecondFactors
 from services.gateway.adapters.sql_users import SqlUsers
 from services.gateway.adapters.tables import migrate_gateway, users
-from services.gateway.domain.accounts import Accounts, UserChange
-from services.gateway.domain.credentials import Verified
+from services.gateway.domain.accounts import Accounts
+from services.gateway.domain.api_keys import ApiKey
+from services.gateway.domain.credentials import Verified, user_stamp
+from services.gateway.domain.delegation import shown_to
 from services.gateway.domain.errors import BeyondOwnRights, ChangedMeanwhile
 from services.gateway.domain.factor_administration import FactorAdministration
+from services.gateway.domain.fresh_login import FreshLogin
+from services.gateway.domain.key_administration import KeyAdministration
+from services.gateway.domain.key_requests import KeyChange, KeyFilter, KeyRequest
 from services.gateway.domain.passwords import PasswordPolicy
+from services.gateway.domain.rate_limit import Limit
+from services.gateway.domain.user_store import UserChange
 from services.gateway.domain.users import User
 from shared.database import open_engine, write
 from shared.principal import Role
@@ -29,12 +39,14 @@ from tests.unit.gateway.fakes import (
     FakeRedis,
     FakeThrottle,
     principal,
+    unchecked,
     user,
 )
 
 SITE = ("acme.osaka",)
 # Limited to one site; olga is too, until somebody who is not lifts that.
 ANN = principal("ann", Role.ADMIN, assets=SITE)
+ROOT = principal("root", Role.ADMIN)
 GOOD = "a long walk by the river"
 
 
@@ -64,6 +76,26 @@ class FactorsMeanwhile(SqlSecondFactors):
     async def remove(self, *args: Any, **named: Any) -> User:
         lift_limits(self._engine)
         return await super().remove(*args, **named)
+
+
+class KeysMeanwhile(SqlKeys):
+    """Something happens just before each write."""
+
+    def __init__(self, engine: Engine, happens: Callable[[], Awaitable[object]]) -> None:
+        super().__init__(engine)
+        self._happens = happens
+
+    async def add(self, *args: Any, **named: Any) -> None:
+        await self._happens()
+        await super().add(*args, **named)
+
+    async def replace(self, *args: Any, **named: Any) -> ApiKey:
+        await self._happens()
+        return await super().replace(*args, **named)
+
+    async def delete(self, *args: Any, **named: Any) -> ApiKey:
+        await self._happens()
+        return await super().delete(*args, **named)
 
 
 class World:
@@ -141,3 +173,74 @@ async def test_who_proved_a_password_that_is_no_longer_theirs_sets_none(engine: 
     with pytest.raises(ChangedMeanwhile):
         await world.accounts.set_password(principal(), "olga", GOOD, "right", SOURCE)
     assert (await world.users.get("olga")).password_hash == before.password_hash
+
+
+WHOLE_PLANT = ApiKey(
+    "k", "line 4", "olga", b"", None, None, frozenset(), (), True, 1, NOW, NOW + timedelta(days=9), None
+)
+
+
+def keys_of(engine: Engine, happens: Callable[[], Awaitable[object]]) -> KeyAdministration:
+    clock = FakeClock()
+    return KeyAdministration(
+        keys=KeysMeanwhile(engine, happens),
+        users=SqlUsers(engine),
+        floors=FakeRedis(),
+        audit=FakeAudit(),
+        clock=clock,
+        entropy=Entropy(),
+        fresh=FreshLogin(SqlRefresh(engine), clock, timedelta(hours=12)),
+        ceiling=Limit("key", per_hour=3600, burst=100),
+    )
+
+
+BY_ANN = Verified(ANN, NOW, ())
+KEY_ACTS: dict[str, Callable[[KeyAdministration], Awaitable[object]]] = {
+    "change": lambda keys: keys.change(BY_ANN, "k", KeyChange(active=False), SOURCE),
+    "new text": lambda keys: keys.rotate(BY_ANN, "k", timedelta(), SOURCE),
+    "deletion": lambda keys: keys.delete(BY_ANN, "k", SOURCE),
+}
+
+
+@pytest.mark.parametrize("act", KEY_ACTS.values(), ids=KEY_ACTS)
+async def test_who_reaches_one_site_does_nothing_to_a_key_that_reaches_all_by_now(
+    engine: Engine, act: Callable[[KeyAdministration], Awaitable[object]]
+):
+    stored = SqlKeys(engine)
+    await SqlUsers(engine).add(user(assets=SITE))
+    await stored.add(WHOLE_PLANT, check=unchecked)
+
+    async def happens() -> None:
+        lift_limits(engine)
+
+    with pytest.raises(BeyondOwnRights):
+        await act(keys_of(engine, happens))
+    assert await stored.get("k") == WHOLE_PLANT
+
+
+BY_OLGA = Verified(principal(), NOW, (user_stamp("olga", 1),))
+OWN_ACTS: dict[str, Callable[[KeyAdministration], Awaitable[object]]] = {
+    "new key": lambda keys: keys.create(BY_OLGA, KeyRequest("mine"), SOURCE),
+    "active again": lambda keys: keys.change(BY_OLGA, "k", KeyChange(active=True), SOURCE),
+    "new text": lambda keys: keys.rotate(BY_OLGA, "k", timedelta(), SOURCE),
+}
+
+
+@pytest.mark.parametrize("early", [False, True], ids=["before the write", "before the look"])
+@pytest.mark.parametrize("act", OWN_ACTS.values(), ids=OWN_ACTS)
+async def test_a_request_on_its_way_leaves_no_key_behind_a_new_password_that_ends_them(
+    engine: Engine, act: Callable[[KeyAdministration], Awaitable[object]], *, early: bool
+):
+    users, stored = SqlUsers(engine), SqlKeys(engine)
+    await users.add(user())
+    await stored.add(WHOLE_PLANT, check=unchecked)
+
+    async def new_password() -> None:
+        await users.set_password("olga", "another hash", NOW, check=unchecked, keys_too=True)
+
+    if early:
+        await new_password()
+    with pytest.raises(ChangedMeanwhile):
+        await act(keys_of(engine, new_password))
+    page = await stored.page(KeyFilter(), now=NOW, limit=9, cursor=None, shown=shown_to(ROOT))
+    assert [(key.key_id, key.active) for key in page.items] == [("k", False)]

@@ -14,8 +14,8 @@ from services.gateway import library
 from services.gateway.adapters.sql_users import SqlUsers
 from services.gateway.app import create_app
 from services.gateway.bootstrap import FirstAdmin, new_admin, store_first_admin
-from services.gateway.domain.accounts import UserChange
 from services.gateway.domain.recovery import NoSuchAdministrator
+from services.gateway.domain.user_store import UserChange
 from services.gateway.library import DatabaseUnusable, Recovered
 from services.gateway.settings import GatewaySettings
 from shared.clock import SystemClock

@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from services.gateway.domain.accounts import UserChange, apply_change, check_not_last
 from services.gateway.domain.api_keys import ApiKey
 from services.gateway.domain.audit import Event, Source
 from services.gateway.domain.claims import AccessClaims
@@ -22,12 +21,14 @@ from services.gateway.domain.errors import (
     UserMissing,
     WrongCredentials,
 )
+from services.gateway.domain.key_administration import KeyCheck
 from services.gateway.domain.key_errors import ApiKeyMissing
 from services.gateway.domain.key_requests import KeyFilter
 from services.gateway.domain.pages import Page
 from services.gateway.domain.rate_limit import Decision, Limit
 from services.gateway.domain.refresh import Family, RefreshToken, Verdict, judge
 from services.gateway.domain.sessions import Tell
+from services.gateway.domain.user_store import UserChange, apply_change, check_not_last
 from services.gateway.domain.users import User
 from shared.principal import ROLE_PERMISSIONS, Principal, Role
 
@@ -58,7 +59,7 @@ def principal(username: str = "olga", role: Role = Role.OPERATOR, **changes: obj
     return replace(Principal(username, role, ROLE_PERMISSIONS[role]), **changes)
 
 
-def unchecked(_: User) -> None:
+def unchecked(*_: object) -> None:
     """Whoever asks may."""
 
 
@@ -206,7 +207,8 @@ class FakeKeys:
             raise ApiKeyMissing(key_id)
         return self.rows[key_id]
 
-    async def add(self, key: ApiKey) -> None:
+    # Owners are kept elsewhere: what is checked in the transaction is seen on a database.
+    async def add(self, key: ApiKey, *, check: KeyCheck) -> None:
         self.rows[key.key_id] = key
 
     async def page(
@@ -222,16 +224,14 @@ class FakeKeys:
         ]
         return Page(tuple(found[:limit]), None)
 
-    async def replace(self, key: ApiKey) -> ApiKey:
+    async def replace(self, key: ApiKey, *, check: KeyCheck) -> ApiKey:
         if (await self.get(key.key_id)).generation != key.generation:
             raise ChangedMeanwhile
         self.rows[key.key_id] = replace(key, generation=key.generation + 1)
         return self.rows[key.key_id]
 
-    async def delete(self, key_id: str) -> ApiKey:
-        key = await self.get(key_id)
-        del self.rows[key_id]
-        return key
+    async def delete(self, key: ApiKey, *, check: KeyCheck) -> ApiKey:
+        return self.rows.pop(key.key_id)
 
 
 class FakeRedis:

@@ -25,7 +25,6 @@ from services.gateway.adapters.sql_keys import SqlKeys
 from services.gateway.adapters.sql_refresh import SqlRefresh
 from services.gateway.adapters.sql_users import SqlUsers
 from services.gateway.adapters.tables import migrate_gateway
-from services.gateway.domain.accounts import UserChange
 from services.gateway.domain.credentials import (
     Authenticator,
     Credential,
@@ -40,6 +39,7 @@ from services.gateway.domain.key_requests import KeyChange, KeyRequest
 from services.gateway.domain.rate_limit import Limit
 from services.gateway.domain.session_desk import SessionDesk
 from services.gateway.domain.sessions import Lifetimes, Sessions, TokenPair
+from services.gateway.domain.user_store import UserChange
 from shared.database import open_engine
 from shared.principal import Permission, Role
 from shared.token_keys import PublicKey, new_private_key, read_private_key, write_public_keys
@@ -308,13 +308,13 @@ class SessionMachine(RuleBasedStateMachine):
     def switch_key(self, key: ModelKey, *, active: bool):
         if key.there:
             change = KeyChange(active=active)
-            self.run(self.key_desk.change(ROOT.principal, key.key_id, change, SOURCE))
+            self.run(self.key_desk.change(ROOT, key.key_id, change, SOURCE))
             key.active = active
 
     @rule(key=keys)
     def delete_key(self, key: ModelKey):
         if key.there:
-            self.run(self.key_desk.delete(ROOT.principal, key.key_id, SOURCE))
+            self.run(self.key_desk.delete(ROOT, key.key_id, SOURCE))
             key.there = False
 
     # --- what has to hold ---

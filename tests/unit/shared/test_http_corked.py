@@ -3,8 +3,14 @@
 import asyncio
 
 import pytest
+import uvicorn
+from starlette.types import Receive, Scope, Send
+from uvicorn.server import ServerState
 
+from shared.http.connections import Connections
 from shared.http.corked import CorkedTransport
+from shared.http.wire import WireProtocol
+from shared.http.wire_limits import WireLimits
 
 PIECE_BYTES = 64 * 1024
 
@@ -34,6 +40,10 @@ class Wire(asyncio.Transport):
 
     def is_closing(self) -> bool:
         return self.closing
+
+
+async def asked_nothing(scope: Scope, receive: Receive, send: Send) -> None:
+    raise AssertionError("no request was sent")
 
 
 def cork(wire: Wire) -> CorkedTransport:
@@ -92,3 +102,16 @@ async def test_nothing_is_sent_to_a_client_that_has_gone():
     transport.write(b"answer")
     with pytest.raises(RuntimeError, match="another fault"):
         transport.flush()
+
+
+async def test_a_client_that_says_it_sends_no_more_gets_what_was_written_for_it_before():
+    config = uvicorn.Config(asked_nothing, log_config=None, access_log=False, ws="none")
+    register, wire = Connections(WireLimits()), Wire()
+    protocol = WireProtocol(config, ServerState(), {}, register=register, on_refusal=lambda _: None)
+    protocol.connection_made(wire)
+    protocol.transport.write(b"answer")
+    # As an event loop does: a protocol that does not want the connection kept has it closed.
+    if not protocol.eof_received():
+        wire.close()
+    await asyncio.sleep(0)
+    assert wire.told == [[b"answer"], "close"]

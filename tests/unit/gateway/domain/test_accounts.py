@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.gateway.domain.accounts import Accounts, UserChange, UserRequest, apply_change
+from services.gateway.domain.accounts import Accounts, UserRequest
 from services.gateway.domain.errors import (
     BeyondOwnRights,
     LastAdmin,
@@ -15,6 +15,7 @@ from services.gateway.domain.errors import (
     WrongCredentials,
 )
 from services.gateway.domain.passwords import PasswordPolicy
+from services.gateway.domain.user_store import UserChange, apply_change
 from services.gateway.domain.users import is_username
 from shared.principal import Permission, Principal, Role
 from tests.unit.gateway.fake_factors import FakeFactors, FakeWords, prover

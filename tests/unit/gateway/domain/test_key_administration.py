@@ -8,7 +8,7 @@ from services.gateway.domain import api_keys
 from services.gateway.domain.addresses import parse_network
 from services.gateway.domain.api_keys import ApiKey, MintedKey
 from services.gateway.domain.audit import Source
-from services.gateway.domain.credentials import Verified
+from services.gateway.domain.credentials import Verified, user_stamp
 from services.gateway.domain.errors import BeyondOwnRights, FreshLoginRequired, NotAllowed, RedisAway, UserMissing
 from services.gateway.domain.fresh_login import FreshLogin
 from services.gateway.domain.key_administration import KeyAdministration
@@ -44,6 +44,10 @@ ADMIN = principal("root", Role.ADMIN)
 READ = frozenset({Permission.READ})
 
 
+def verified(caller: Principal, session_id: str | None = None) -> Verified:
+    return Verified(caller, NOW, (user_stamp(caller.subject, 1),), session_id=session_id)
+
+
 class World:
     def __init__(self) -> None:
         self.keys, self.families, self.clock = FakeKeys(), FakeFamilies(), FakeClock()
@@ -64,13 +68,18 @@ class World:
     async def create(
         self, caller: Principal, asked: KeyRequest, source: Source, session_id: str | None = None
     ) -> tuple[ApiKey, MintedKey]:
-        return await self.administration.create(Verified(caller, NOW, (), session_id=session_id), asked, source)
+        return await self.administration.create(verified(caller, session_id), asked, source)
 
     async def rotate(
         self, caller: Principal, key_id: str, overlap: timedelta, source: Source, session_id: str | None = None
     ) -> tuple[ApiKey, MintedKey]:
-        verified = Verified(caller, NOW, (), session_id=session_id)
-        return await self.administration.rotate(verified, key_id, overlap, source)
+        return await self.administration.rotate(verified(caller, session_id), key_id, overlap, source)
+
+    async def change(self, caller: Principal, key_id: str, change: KeyChange, source: Source) -> ApiKey:
+        return await self.administration.change(verified(caller), key_id, change, source)
+
+    async def delete(self, caller: Principal, key_id: str, source: Source) -> None:
+        await self.administration.delete(verified(caller), key_id, source)
 
 
 @pytest.fixture
@@ -113,7 +122,7 @@ async def test_a_key_made_for_ninety_days_ends_then(world: World):
     ],
 )
 async def test_no_key_is_wider_than_who_asks_for_it(
-    world: World, caller: object, asked: KeyRequest, error: type[Exception]
+    world: World, caller: Principal, asked: KeyRequest, error: type[Exception]
 ):
     with pytest.raises(error):
         await world.create(caller, asked, SOURCE)
@@ -137,18 +146,18 @@ async def test_everybody_sees_their_own_keys_and_an_administrator_all(world: Wor
 
 async def test_a_change_ends_what_was_verified_before(world: World):
     key, _ = await world.create(OLGA, KeyRequest("x"), SOURCE)
-    changed = await world.administration.change(OLGA, key.key_id, KeyChange(active=False, scopes=READ), SOURCE)
+    changed = await world.change(OLGA, key.key_id, KeyChange(active=False, scopes=READ), SOURCE)
     assert (changed.active, changed.scopes, changed.name) == (False, READ, "x")
     assert world.redis.floors == {f"key:{key.key_id}": changed.generation}
 
 
 @pytest.mark.parametrize("caller", [principal("vera", Role.VIEWER), principal(method="api_key")])
-async def test_somebody_elses_key_looks_like_none(world: World, caller: object):
+async def test_somebody_elses_key_looks_like_none(world: World, caller: Principal):
     key, _ = await world.create(OLGA, KeyRequest("x"), SOURCE)
     attempts = (
-        world.administration.change(caller, key.key_id, KeyChange(active=False), SOURCE),
+        world.change(caller, key.key_id, KeyChange(active=False), SOURCE),
         world.rotate(caller, key.key_id, timedelta(), SOURCE),
-        world.administration.delete(caller, key.key_id, SOURCE),
+        world.delete(caller, key.key_id, SOURCE),
     )
     for attempt in attempts:
         with pytest.raises(ApiKeyMissing):
@@ -194,7 +203,7 @@ async def test_a_rotation_with_overlap_says_until_when(world: World):
 
 async def test_a_deleted_key_is_gone_everywhere(world: World):
     key, _ = await world.create(OLGA, KeyRequest("x"), SOURCE)
-    await world.administration.delete(OLGA, key.key_id, SOURCE)
+    await world.delete(OLGA, key.key_id, SOURCE)
     assert world.keys.rows == {}
     assert world.redis.floors == {f"key:{key.key_id}": 2}
 
@@ -224,7 +233,7 @@ async def test_a_change_leaves_what_it_does_not_name(
     world: World, change: KeyChange, networks: tuple[object, ...], limit: Limit | None
 ):
     key, _ = await world.create(OLGA, KeyRequest("x", networks=PLANT, limit=NARROW), SOURCE)
-    changed = await world.administration.change(OLGA, key.key_id, change, SOURCE)
+    changed = await world.change(OLGA, key.key_id, change, SOURCE)
     assert (changed.networks, changed.limit) == (networks, limit)
 
 
@@ -233,12 +242,12 @@ async def test_only_those_who_manage_keys_give_one_more_than_everybody_has(world
         await world.create(OLGA, KeyRequest("x", limit=WIDE), SOURCE)
     key, _ = await world.create(OLGA, KeyRequest("x"), SOURCE)
     with pytest.raises(LimitTooHigh):
-        await world.administration.change(OLGA, key.key_id, KeyChange(limit=WIDE), SOURCE)
-    given = await world.administration.change(ADMIN, key.key_id, KeyChange(limit=WIDE), SOURCE)
+        await world.change(OLGA, key.key_id, KeyChange(limit=WIDE), SOURCE)
+    given = await world.change(ADMIN, key.key_id, KeyChange(limit=WIDE), SOURCE)
     assert given.limit == WIDE
     # Its owner may still change the rest, and take the limit away.
-    assert (await world.administration.change(OLGA, key.key_id, KeyChange(name="y"), SOURCE)).limit == WIDE
-    assert (await world.administration.change(OLGA, key.key_id, KeyChange(limit=None), SOURCE)).limit is None
+    assert (await world.change(OLGA, key.key_id, KeyChange(name="y"), SOURCE)).limit == WIDE
+    assert (await world.change(OLGA, key.key_id, KeyChange(limit=None), SOURCE)).limit is None
 
 
 @pytest.mark.parametrize("caller", [principal(assets=("acme.tokyo",)), ADMIN])
@@ -248,8 +257,8 @@ async def test_a_key_for_assets_out_of_reach_is_not_made(world: World, caller: P
         await world.create(caller, KeyRequest("x", owner="olga", assets=("acme.osaka",)), SOURCE)
     key, _ = await world.create(caller, KeyRequest("x", owner="olga"), SOURCE)
     with pytest.raises(AssetsOutOfReach):
-        await world.administration.change(caller, key.key_id, KeyChange(assets=("acme.osaka",)), SOURCE)
-    narrowed = await world.administration.change(caller, key.key_id, KeyChange(assets=("acme.tokyo.r1",)), SOURCE)
+        await world.change(caller, key.key_id, KeyChange(assets=("acme.osaka",)), SOURCE)
+    narrowed = await world.change(caller, key.key_id, KeyChange(assets=("acme.tokyo.r1",)), SOURCE)
     assert narrowed.assets == ("acme.tokyo.r1",)
 
 
@@ -290,7 +299,7 @@ async def test_without_redis_no_key_is_changed(world: World):
     key, _ = await world.create(OLGA, KeyRequest("x"), SOURCE)
     world.redis.away = True
     with pytest.raises(RedisAway):
-        await world.administration.change(OLGA, key.key_id, KeyChange(active=False), SOURCE)
+        await world.change(OLGA, key.key_id, KeyChange(active=False), SOURCE)
     assert world.keys.rows[key.key_id].active
 
 
@@ -299,13 +308,13 @@ async def test_an_administrator_of_a_site_leaves_the_keys_of_others_alone(world:
     everywhere, _ = await world.create(OLGA, KeyRequest("everywhere"), SOURCE)
     here, _ = await world.create(OLGA, KeyRequest("here", assets=("acme.osaka.r1",)), SOURCE)
     for attempt in (
-        world.administration.change(site, everywhere.key_id, KeyChange(active=False), SOURCE),
+        world.change(site, everywhere.key_id, KeyChange(active=False), SOURCE),
         world.rotate(site, everywhere.key_id, timedelta(0), SOURCE),
-        world.administration.delete(site, everywhere.key_id, SOURCE),
+        world.delete(site, everywhere.key_id, SOURCE),
     ):
         with pytest.raises(BeyondOwnRights):
             await attempt
-    assert not (await world.administration.change(site, here.key_id, KeyChange(active=False), SOURCE)).active
+    assert not (await world.change(site, here.key_id, KeyChange(active=False), SOURCE)).active
 
 
 @pytest.mark.parametrize(("hours", "refused"), [(0, False), (12, False), (13, True), (24 * 29, True)])
@@ -329,5 +338,5 @@ async def test_a_key_is_handed_out_in_a_session_that_was_logged_in_to_not_long_a
             await handed_out
     assert len(world.keys.rows) == (1 if refused else 3)
     # What takes rights away waits for nothing, and a machine's key has no login.
-    await world.administration.change(OLGA, existing.key_id, KeyChange(active=False), SOURCE)
+    await world.change(OLGA, existing.key_id, KeyChange(active=False), SOURCE)
     await world.create(ADMIN, KeyRequest("of a key", owner="olga"), SOURCE)
