@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
+from time import monotonic
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily
@@ -54,7 +55,7 @@ class FolderSpace(Collector):
         ask: Callable[[Path], Space] = space_of,
     ) -> None:
         self._folders, self._ask = dict(folders), ask
-        self._asking: Thread | None = None
+        self._asking: dict[str, Thread] = {}
         registry.register(self)
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
@@ -69,20 +70,26 @@ class FolderSpace(Collector):
         yield size
 
     def _found(self) -> dict[str, Space]:
-        """What was told in time; nothing while an earlier look still waits."""
+        """What was told in time; nothing of a folder at which an earlier look still waits."""
         found: dict[str, Space] = {}
-        if self._asking is not None and self._asking.is_alive():
-            return found
-        # Of its own, and not waited for when the process ends: a call to a server that is away cannot be broken off.
-        self._asking = Thread(target=self._look, args=(found,), name="folder-space", daemon=True)
-        self._asking.start()
-        self._asking.join(_PATIENCE_S)
+        # Each of its own, as a server that is away must not hide a disk that fills; and not waited for when the process
+        # ends, as a call to such a server cannot be broken off.
+        looks = {
+            name: Thread(target=self._look, args=(name, found), name=f"folder-space-{name}", daemon=True)
+            for name in self._folders
+            if name not in self._asking or not self._asking[name].is_alive()
+        }
+        self._asking |= looks
+        for look in looks.values():
+            look.start()
+        end_s = monotonic() + _PATIENCE_S
+        for look in looks.values():
+            look.join(max(0.0, end_s - monotonic()))
         return dict(found)
 
-    def _look(self, found: dict[str, Space]) -> None:
-        for name, folder in self._folders.items():
-            with suppress(OSError):
-                found[name] = self._ask(folder)
+    def _look(self, name: str, found: dict[str, Space]) -> None:
+        with suppress(OSError):
+            found[name] = self._ask(self._folders[name])
 
     @staticmethod
     def _families() -> tuple[GaugeMetricFamily, GaugeMetricFamily]:

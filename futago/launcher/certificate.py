@@ -223,12 +223,18 @@ def _is_unspecified(name: str) -> bool:
 
 
 def _permits(authority: x509.Certificate, names: Sequence[str]) -> bool:
-    permitted = authority.extensions.get_extension_for_class(x509.NameConstraints).value.permitted_subtrees
+    try:
+        permitted = authority.extensions.get_extension_for_class(x509.NameConstraints).value.permitted_subtrees
+    except x509.ExtensionNotFound:
+        return False
     return {_constraint(name) for name in names} <= set(permitted or ())
 
 
 def _named(leaf: x509.Certificate) -> set[str]:
-    names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    try:
+        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return set()
     return {str(name.value) for name in names}
 
 
@@ -246,7 +252,7 @@ def _read(path: Path) -> x509.Certificate | None:
 def _read_key(path: Path) -> ec.EllipticCurvePrivateKey | None:
     try:
         key = load_pem_private_key(path.read_bytes(), password=None)
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, ValueError, TypeError):  # the last: it is encrypted
         return None
     return key if isinstance(key, ec.EllipticCurvePrivateKey) else None
 

@@ -6,14 +6,26 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
+from services.anomaly.routes.guide import GUIDE as ANOMALY_GUIDE
 from services.gateway.domain.access import Service
 from services.gateway.domain.openapi import merge
 from services.gateway.domain.routes_table import suite_routes
 from services.gateway.domain.suite_guide import SUITE_GUIDE
+from services.gateway.routes.guide import GUIDE as GATEWAY_GUIDE
+from services.planner.routes.guide import GUIDE as PLANNER_GUIDE
+from services.twin.routes.guide import GUIDE as TWIN_GUIDE
 from shared.contracts.guide import part_of
 from tests.contract.served import Document, served
 
+# Section 7.1, and section A.1 of RFC 8037.
+SEEDS_OF_RFC_8032 = (
+    "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60",
+    "4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb",
+    "c5aa8df43f9f837bedb7442f31dcb7b166d38535076f094b85ce3a2e0b4458f7",
+)
 _PARAMETER_OF_PATH = re.compile(r"\$request\.path\.(\w+)")
 
 
@@ -61,6 +73,11 @@ def test_every_link_between_services_is_shown(suite: Document):
     assert shown == SUITE_GUIDE
 
 
+def test_no_link_takes_the_place_of_another_of_the_same_name(suite: Document):
+    guides = (ANOMALY_GUIDE, GATEWAY_GUIDE, PLANNER_GUIDE, TWIN_GUIDE, SUITE_GUIDE)
+    assert len(list(links(suite))) == sum(len(lead.to) for guide in guides for lead in guide.leads)
+
+
 def test_every_operation_says_when_to_come_back(suite: Document):
     for name, operation in operations(suite):
         answers = operation["responses"]
@@ -79,6 +96,14 @@ def test_an_example_fits_its_schema(suite: Document):
         whole = {**schema, "components": suite["components"]}
         assert jsonschema_rs.is_valid(whole, value), (name, value)
     assert len(shown) > 20
+
+
+@pytest.mark.parametrize("seed", SEEDS_OF_RFC_8032)
+def test_the_key_that_is_shown_is_not_one_with_which_everybody_can_sign(seed: str):
+    shown = TWIN_GUIDE.examples["POST /api/v1/twin/trusted-keys"]
+    assert isinstance(shown, dict)
+    published = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(seed)).public_key()
+    assert load_pem_public_key(str(shown["public_key"]).encode()) != published
 
 
 def operations(document: Document) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -29,6 +29,8 @@ WALKING = "stateful"
 ROUNDS = 4
 # Part of the document's links that a run must have followed, where the caller may do most of what they lead to [1].
 LEAST_SHARES = {Role.ADMIN.value: 0.6, Role.ENGINEER.value: 0.6}
+# Answers that asked to come back later: of a machine that is busy, not of a service that is away.
+MOST_UNAVAILABLE = 20
 _FOUND_NOTHING = 0
 _LOGOUT = "/api/v1/auth/logout"
 _COMMAND = Path(sys.executable).with_name("schemathesis")
@@ -114,6 +116,8 @@ def _faults_as(suite: RunningSuite, caller: str, examples: int, seed: int) -> li
             faults.append(f"{caller}, {name}: Schemathesis ended with {done.returncode}")
     unavailable = sum(done.walked.unavailable for done in runs.values())
     sys.stdout.write(f"== {caller}: {walked.text()}; {unavailable} answers told to come back later\n")
+    if unavailable > MOST_UNAVAILABLE:
+        faults.append(f"{caller}: {unavailable} answers told to come back later")
     if walked.share < LEAST_SHARES.get(caller, 0.0):
         faults.append(f"{caller}: too few links were followed: {walked.text()}")
     return faults

@@ -52,7 +52,7 @@ class WalkedLinks:
     @property
     def share(self) -> float:
         """Part of the links that were followed [1]."""
-        return len(self.statuses) / self.links if self.links else 1.0
+        return len(self.statuses) / self.links if self.links else 0.0
 
     def text(self) -> str:
         """The figures in one line."""

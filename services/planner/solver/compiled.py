@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -21,7 +22,8 @@ R = TypeVar("R")
 _NO_REFERENCE_COUNTS: Final[Mapping[str, Any]] = {"_nrt": False}
 
 # Level 3 of the x86-64 psABI, which Intel's large processors have had since 2013 (Haswell) and AMD's since 2017 (Zen).
-# Code for it runs on all of these and is no slower than code for one of them, so that an image can bring it along.
+# Code for it runs on all of these, so that an image can bring it along. What code for one of them alone may gain was
+# less than one run of the search differed from the next.
 _BASELINE: Final = "x86-64-v3"
 _FEATURES_OF_BASELINE: Final = frozenset(
     "+" + name
@@ -81,15 +83,17 @@ def keep_compiled(functions: tuple[Callable[..., object], ...], folder: Path, sh
     Returns
     -------
     bool
-        `False` if the folder cannot be written to: then nothing is kept, and nothing else changes.
+        `False` if the folder cannot be written to, or others could have put code there: then nothing is kept or taken
+        from it, and nothing else changes.
     """
     digest = _digest_of_sources()
     place = folder / digest
     try:
         _make(place, shipped / digest)
+        usable = _is_ones_own(place) and os.access(place, os.W_OK)
     except OSError:
         return False
-    if not os.access(place, os.W_OK):
+    if not usable:
         return False
     numba.config.CACHE_DIR = str(place)  # type: ignore[attr-defined]  # settings are set when Numba is imported
     for function in functions:
@@ -107,6 +111,12 @@ def _make(place: Path, shipped: Path) -> None:
         # There whole or not at all; another process that starts at the same time may have been faster.
         with contextlib.suppress(OSError):
             copy.rename(place)
+
+
+def _is_ones_own(place: Path) -> bool:
+    # What lies there is run. Its name is no secret, and the folder around it may be everybody's, as `/tmp` is.
+    status = place.stat()
+    return status.st_uid == os.geteuid() and not status.st_mode & stat.S_IWOTH
 
 
 def _digest_of_sources() -> str:

@@ -1,5 +1,6 @@
 """Compile the search before the first problem arrives; `python -m services.planner.solver.warm_up` does it ahead."""
 
+import sys
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -90,5 +91,6 @@ def warm_up(clock: Clock, cache_dir: Path | None) -> bool:
 
 
 if __name__ == "__main__":
-    # What an image is built with.
-    warm_up(SystemClock(), SHIPPED)
+    # What an image is built with: rather none than one that compiles at every first start.
+    if not warm_up(SystemClock(), SHIPPED):
+        sys.exit(f"The compiled search cannot be kept in {SHIPPED}.")

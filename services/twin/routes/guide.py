@@ -124,7 +124,8 @@ GUIDE = Guide(
         "POST /v2/models/{model}/versions/{version}/infer": _TENSORS,
         "POST /api/v1/twin/trusted-keys": {
             "public_key": "-----BEGIN PUBLIC KEY-----\n"
-            "MCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n"
+            # Nobody has its private key any more: whoever sends the example trusts nobody new.
+            "MCowBQYDK2VwAyEACgEmy9tcyCKg4VtFSWkuN09R/n+Pby+Qx2qkf3q81lE=\n"
             "-----END PUBLIC KEY-----\n"
         },
     },

@@ -1,5 +1,6 @@
 """Compiled code that came along with the sources: for which processors it is, and when it is taken over."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -78,6 +79,20 @@ def test_what_was_compiled_here_is_not_replaced_by_what_was_shipped(tmp_path: Pa
     (shipped / "code").write_text("shipped")
     assert keep_compiled((), tmp_path / "cache", tmp_path / "image")
     assert list(tmp_path.glob("cache/**/code")) == []
+
+
+def test_a_folder_that_anyone_may_write_to_gives_no_code(tmp_path: Path):
+    assert keep_compiled((), tmp_path, tmp_path / "nothing")
+    (place,) = tmp_path.iterdir()
+    place.chmod(0o777)
+    assert not keep_compiled((), tmp_path, tmp_path / "nothing")
+
+
+def test_a_folder_of_another_user_gives_no_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    assert keep_compiled((), tmp_path, tmp_path / "nothing")
+    another = os.geteuid() + 1
+    monkeypatch.setattr(os, "geteuid", lambda: another)
+    assert not keep_compiled((), tmp_path, tmp_path / "nothing")
 
 
 def test_no_half_copy_is_left_where_the_shipped_code_cannot_be_read(tmp_path: Path):

@@ -73,9 +73,26 @@ def test_a_file_system_that_hangs_is_waited_for_once_and_shown_again_when_it_is_
     assert values(registry) == {}
     assert len(asked) == 1
     back.set()
-    assert space._asking is not None
-    space._asking.join()
+    space._asking["store"].join()
     assert values(registry)['futago_folder_free_bytes{folder="store"}'] == "1.0"
+
+
+def test_a_file_system_that_hangs_hides_no_other(tmp_path: Path):
+    back = Event()
+
+    def ask(folder: Path) -> Space:
+        if folder.name == "away":
+            back.wait()
+        return Space(1, 2)
+
+    registry = CollectorRegistry()
+    FolderSpace(registry, {"store": tmp_path / "away", "logs": tmp_path}, ask=ask)
+    for _ in range(2):
+        assert values(registry).keys() == {
+            'futago_folder_free_bytes{folder="logs"}',
+            'futago_folder_size_bytes{folder="logs"}',
+        }
+    back.set()
 
 
 @pytest.mark.parametrize(

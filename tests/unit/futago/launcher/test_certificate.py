@@ -7,6 +7,14 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+)
+from cryptography.x509.oid import NameOID
 from cryptography.x509.verification import PolicyBuilder, Store
 
 from futago.launcher.certificate import TlsFiles, keep_certificate, make_certificate, names_of_machine
@@ -96,6 +104,25 @@ def test_a_file_that_is_lost_or_damaged_is_made_anew(home: Home, damaged: str):
     files = make_certificate(home, NAMES, NOW)
     ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(files.certificate, files.key)
     assert leaf(files).issuer == x509.load_pem_x509_certificate(files.authority.read_bytes()).subject
+
+
+def test_files_of_somebody_else_are_made_anew(home: Home):
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "plant")])
+    plain = x509.CertificateBuilder(name, name, key.public_key(), 1, NOW, NOW + timedelta(days=900))
+    without_names = plain.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+    encrypted = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret"))
+    for part, content in {
+        "gateway.key.pem": encrypted,
+        "authority.key.pem": encrypted,
+        "gateway.pem": without_names,
+        "authority.pem": without_names,
+    }.items():
+        make_certificate(home, NAMES, NOW)
+        (home.tls / part).write_bytes(content)
+        files = make_certificate(home, NAMES, NOW)
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(files.certificate, files.key)
+        assert leaf(files).issuer == x509.load_pem_x509_certificate(files.authority.read_bytes()).subject
 
 
 class _Stop(Exception):
