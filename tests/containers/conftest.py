@@ -116,6 +116,10 @@ class Stack:
     def start(self) -> None:
         self.compose("up", "--detach", "--no-build", "--pull", "never", "--wait", timeout_s=START_S)
 
+    def remove(self) -> None:
+        """With its data: what comes next has other passwords."""
+        self.compose("down", "--volumes", "--timeout", "10", timeout_s=300)
+
     def secret(self, name: str) -> str:
         """A file of the secrets, which belong to another user."""
         mount = f"{self.secrets}:/secrets:ro"
@@ -152,6 +156,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The whole suite, healthy, and a client's home that may publish to it."""
     stack = Stack(tmp_path_factory.mktemp("stack"), *free_ports(4))
     stack.secrets.mkdir(mode=0o700)
+    # What a run that was killed has left.
+    stack.remove()
     try:
         stack.make_secrets()
         stack.start()
@@ -165,7 +171,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         logs = stack.compose("logs", "--no-color", "--tail", "200")
         (stack.folder / "logs.txt").write_text(logs)
         if os.environ.get("FUTAGO_LAB_KEEP") != "1":
-            stack.compose("down", "--volumes", "--timeout", "10", timeout_s=300)
+            stack.remove()
 
 
 @dataclass

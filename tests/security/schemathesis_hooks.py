@@ -40,6 +40,9 @@ _CROSS_FIELD_RULES = {
 }
 # What belongs to something that was made just now, and is not made with it.
 _MADE_APART = frozenset({"twin.experiment_missing"})
+_WITHDRAW = "DELETE /api/v1/twin/models/{model}/versions/{version}"
+# Versions that were published and not withdrawn since. A body may name any other: the model is there, and that is not.
+_published: set[tuple[str, str]] = set()
 # Refused on every path: JSON Schema would have to say so of each text in each address.
 _ANYWHERE = frozenset({"request.address_unusable"})
 
@@ -58,6 +61,17 @@ def before_call(_context: HookContext, case: Case, _kwargs: dict[str, Any]) -> N
                 case.path_parameters = {**named, part: _NOBODY}
     if _is_step(case):
         put_right(case)
+
+
+@schemathesis.hook
+def after_call(_context: HookContext, case: Case, response: schemathesis.Response) -> None:
+    """Note which versions there are."""
+    if case.operation.label == _WITHDRAW and response.status_code == 204:
+        named = case.path_parameters or {}
+        _published.discard((named["model"], named["version"]))
+    elif case.operation.label == PUBLISH and response.status_code == 201:
+        made = response.json()
+        _published.add((made["name"], made["version"]))
 
 
 @schemathesis.hook
@@ -89,7 +103,11 @@ def filter_failure(_context: HookContext, failure: Any, case: Case, response: sc
 
 
 def _is_made_apart(response: schemathesis.Response) -> bool:
-    return response.json().get("code") in _MADE_APART
+    """Whether what is missing is not made with its parent, or is a version that nobody made or that is gone again."""
+    problem = response.json()
+    if problem.get("code") == "twin.version_missing":
+        return (problem["model"], problem["version"]) not in _published
+    return problem.get("code") in _MADE_APART
 
 
 def is_documented_refusal(case: Case, response: schemathesis.Response) -> bool:
