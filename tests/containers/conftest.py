@@ -208,6 +208,8 @@ HTTPServer(("", 9000), Handler).serve_forever()
 def receiver(stack: Stack) -> Iterator[Receiver]:
     name = f"{PROJECT}-receiver"
     network = ("--network", f"{PROJECT}_watch", "--network-alias", "receiver")
+    # A run that was killed may have left one.
+    run("docker", "rm", "--force", name)
     run("docker", "run", "--detach", "--name", name, *network, "futago-gateway", "python", "-c", _RECEIVER)
     try:
         yield Receiver(name)
