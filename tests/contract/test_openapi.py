@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -22,3 +23,11 @@ def test_every_route_says_how_it_fails(service: str, tmp_path: Path):
         if not any(status >= "4" for status in operation["responses"])
     ]
     assert silent == []
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_no_pattern_means_more_here_than_to_those_who_read_it(service: str):
+    # In JSON Schema these are ASCII (ECMA-262); the server would take every letter and digit of the world.
+    patterns = re.findall(r'"pattern": "(.*)"', (COMMITTED / f"{service}.json").read_text(encoding="utf-8"))
+    assert patterns
+    assert [pattern for pattern in patterns if re.search(r"\\[dws]", pattern)] == []

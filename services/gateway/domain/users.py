@@ -8,7 +8,7 @@ from shared.principal import ROLE_PERMISSIONS, Permission, Principal, Role
 
 USERNAME_PATTERN = r"^[a-z0-9](?:[a-z0-9._@-]{0,62}[a-z0-9])?$"
 # A dotted path of names, ISA-95 like: enterprise.site.area.unit
-ASSET_PATTERN = r"^[\w-]+(?:\.[\w-]+)*$"
+ASSET_PATTERN = r"^[A-Za-z0-9_-]+(?:[.][A-Za-z0-9_-]+)*$"
 _USERNAME = re.compile(USERNAME_PATTERN)
 
 

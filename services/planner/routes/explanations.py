@@ -32,7 +32,7 @@ async def explain_plan(  # noqa: PLR0917 (FastAPI passes them by name)
     caller: Annotated[Principal, require(Permission.READ)],
     device: Annotated[str | None, Query(max_length=200)] = None,
     rule: Annotated[str | None, Query(max_length=200, description="a rule, or the name of one instance of it")] = None,
-    month: Annotated[str | None, Query(pattern=r"^\d{4}-\d{2}$")] = None,
+    month: Annotated[str | None, Query(pattern=r"^[0-9]{4}-[0-9]{2}$")] = None,
     area: Annotated[str | None, Query(max_length=200)] = None,
     day: Annotated[date | None, Query()] = None,
 ) -> ExplanationBody:

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from services.gateway.schemas.fields import Moment, Whole
+from services.gateway.schemas.fields import Asset, Moment, Whole
 
 
 @pytest.mark.parametrize("value", [True, False, "7", "", 1.5, None])
@@ -25,3 +25,12 @@ def test_a_time_is_written_out_with_its_zone(value: object):
 
 def test_a_time_in_another_zone_is_one_in_utc():
     assert TypeAdapter(Moment).validate_python("2026-04-01T09:00:00+09:00").isoformat() == "2026-04-01T00:00:00+00:00"
+
+
+@pytest.mark.parametrize(
+    "value", ["", ".", "acme.", "acme..osaka", "acme osaka", "大阪", "ù", "acme.osaka\n", "a" * 256]
+)
+def test_a_scope_names_an_asset_as_the_services_do(value: str):
+    with pytest.raises(ValidationError):
+        TypeAdapter(Asset).validate_python(value)
+    assert TypeAdapter(Asset).validate_python("acme.osaka.reactor-1.r_101") == "acme.osaka.reactor-1.r_101"
