@@ -56,8 +56,8 @@ if numba.config.CPU_NAME is None and has_baseline(get_host_cpu_features()):  # t
 
 def kernel(function: Callable[P, R]) -> Callable[P, R]:
     """Compile a function that only compiled code calls; it is copied into its callers and may not allocate."""
-    # Copied by LLVM. The search is as fast as with `inline="always"`, where Numba copies and then works out types of
-    # every copy, which makes compiling take half as long again.
+    # Copied by LLVM, and not with `inline="always"`: there Numba copies first and then works out the types of every
+    # copy, which makes compiling take longer.
     return cast("Callable[P, R]", njit(forceinline=True, **_NO_REFERENCE_COUNTS)(function))
 
 
