@@ -20,6 +20,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from services.gateway.adapters.redis_floors import HISTORY, MOST_KEPT
+from services.gateway.domain.breaker import Breaker
 from services.gateway.domain.credentials import Stamp
 from services.gateway.domain.errors import RedisAway
 from services.gateway.domain.floors import KnownFloors
@@ -29,8 +30,9 @@ from shared.log import get_logger
 log = get_logger(__name__)
 
 _EVERY_S = 0.5
-# While Redis is away, one request in this time waits for it; the others know at once.
-_PAUSE_S = 0.5
+# While Redis is away, one request in this time waits for it; the others know at once. A single reading that took too
+# long says little: a process that was held up for a moment itself finds all its answers too late.
+_AWAY_AFTER, _PAUSE_S = 3, 0.5
 _NOBODY = ""
 
 _Entry = tuple[bytes, dict[bytes, bytes]]
@@ -53,7 +55,7 @@ class FloorWatch:
         self._connection: str | None = None
         self._reading: asyncio.Task[None] | None = None
         self._read_from_s = float("-inf")
-        self._away_until_s = float("-inf")
+        self._breaker = Breaker(failures_to_open=_AWAY_AFTER, open_s=_PAUSE_S)
 
     async def run(self) -> None:
         """Read for ever."""
@@ -76,7 +78,7 @@ class FloorWatch:
         while self._read_from_s < asked_at_s:
             # One that has just ended is not waited for: that would not give way to what takes it away, for ever.
             if self._reading is None or self._reading.done():
-                if self._away_until_s > self._clock.monotonic_s():
+                if self._breaker.admit(self._clock.monotonic_s()) > 0:
                     raise RedisAway
                 self._reading = asyncio.create_task(self._read())
                 self._reading.add_done_callback(self._have_read)
@@ -94,8 +96,9 @@ class FloorWatch:
         try:
             await self._follow(began_at_s)
         except RedisError as error:
-            self._away_until_s = self._clock.monotonic_s() + _PAUSE_S
+            self._breaker.failed(self._clock.monotonic_s())
             raise RedisAway from error
+        self._breaker.succeeded()
         self._known.have_read(began_at_s)
         self._read_from_s = began_at_s
 

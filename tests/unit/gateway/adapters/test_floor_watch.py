@@ -6,8 +6,10 @@ from typing import cast
 
 import pytest
 from redis.asyncio import Redis
+from redis.exceptions import TimeoutError as RedisTimeout
 
 from services.gateway.adapters.floor_watch import FloorWatch
+from services.gateway.domain.errors import RedisAway
 from services.gateway.domain.floors import KnownFloors
 from tests.unit.gateway.fakes import FakeClock
 
@@ -83,3 +85,42 @@ async def test_whoever_asks_between_the_end_of_a_reading_and_its_clearing_away_g
     await watch.read_now()
     await late[0]
     assert history.readings == 2
+
+
+class LateHistory(History):
+    """Its first readings are told too late, as those of a process that was held up."""
+
+    def __init__(self, late: int) -> None:
+        super().__init__(lambda: None)
+        self.asked = 0
+        self._late = late
+
+    async def execute(self) -> tuple[object, object]:
+        self.asked += 1
+        if self.asked <= self._late:
+            raise RedisTimeout
+        return await super().execute()
+
+
+async def test_one_reading_that_came_too_late_refuses_nobody_who_asks_after_it():
+    history = LateHistory(late=1)
+    watch = watch_of(history, FakeClock())
+    with pytest.raises(RedisAway):
+        await watch.read_now()
+    await watch.read_now()
+    assert history.readings == 1
+
+
+async def test_once_redis_is_away_one_in_half_a_second_waits_for_it_and_the_others_know_at_once():
+    history, clock = LateHistory(late=4), FakeClock()
+    watch = watch_of(history, clock)
+    asked = []
+    for pause_s in (0.0, 0.0, 0.0, 0.4, 0.2, 0.4):
+        clock.advance(seconds=pause_s)
+        with pytest.raises(RedisAway):
+            await watch.read_now()
+        asked.append(history.asked)
+    assert asked == [1, 2, 3, 3, 4, 4]
+    clock.advance(seconds=0.2)
+    await watch.read_now()
+    await watch.read_now()
