@@ -13,20 +13,17 @@ import statistics
 import subprocess
 import tempfile
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
-from benchmarks.gateway_site import Gateway, nginx, ours, service, stock
+from benchmarks.gateway_site import Gateway, certificate, nginx, ours, service, stock
 from benchmarks.http_load import cpu_s, descendants
 from benchmarks.redis_server import redis_server
 
 _ANCHOR = "nginx proxy_pass"
 # As its manual begins, with a connection to the service for each request; and with connections that are kept.
-_NGINX = {
-    _ANCHOR: "proxy_pass http://service;",
-    "nginx, pooled": 'proxy_pass http://service; proxy_http_version 1.1; proxy_set_header Connection "";',
-}
-_OURS = "gateway"
+_PLAIN = "proxy_pass http://service;"
+_POOLED = 'proxy_pass http://service; proxy_http_version 1.1; proxy_set_header Connection "";'
 _PATH = "/api/v1/twin/status"
 _ROUNDS = 5
 _ROUND_S = int(os.environ.get("GATEWAY_BENCH_ROUND_S", "3"))
@@ -43,15 +40,19 @@ def main() -> None:
         folder = Path(name)
         redis_url = stack.enter_context(redis_server(folder))
         upstream = stack.enter_context(service())
-        gateways: dict[str, Gateway] = {}
-        for name_of_nginx, location in _NGINX.items():
-            anchor = stack.enter_context(nginx(folder, upstream, location=location))
-            if anchor is not None:
-                gateways[name_of_nginx] = anchor
-        if not gateways:
+        tls = certificate(folder / "authority")
+        fronts: dict[str, AbstractContextManager[Gateway | None]] = {
+            _ANCHOR: nginx(folder, upstream, location=_PLAIN),
+            "nginx, pooled": nginx(folder, upstream, location=_POOLED),
+            "nginx, TLS": nginx(folder, upstream, location=_PLAIN, tls=tls),
+            "gateway": ours(folder, upstream, redis_url),
+            "gateway, TLS": ours(folder, upstream, redis_url, tls=tls),
+            "FastAPI + httpx": stock(upstream, redis_url),
+        }
+        started = {name: stack.enter_context(front) for name, front in fronts.items()}
+        gateways = {name: gateway for name, gateway in started.items() if gateway is not None}
+        if _ANCHOR not in gateways:
             print("  without nginx (apt-get install nginx-light): its CPU time is what the others are measured by")
-        gateways[_OURS] = stack.enter_context(ours(folder, upstream, redis_url, {}))
-        gateways["FastAPI + httpx"] = stack.enter_context(stock(upstream, redis_url))
         redis_pids = _listening(redis_url)
         for connections in _CONNECTIONS:
             print(f"  {connections} connection{'s' if connections > 1 else ''}")
@@ -86,7 +87,7 @@ def _load(gateway: Gateway, redis_pids: list[int], connections: int, *, duration
         f"-c{connections}",
         f"-d{duration_s}s",
         *headers,
-        f"http://127.0.0.1:{gateway.port}{_PATH}",
+        f"{gateway.url}{_PATH}",
     ]
     before_s, redis_before_s = cpu_s(pids), cpu_s(redis_pids)
     client = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
