@@ -39,8 +39,8 @@ class OtlpTracer:
         # Without one, the SDK goes by OTEL_TRACES_SAMPLER.
         sampler = None if ratio is None else ParentBased(TraceIdRatioBased(ratio))
         self._provider = TracerProvider(sampler, resource, shutdown_on_exit=False)
-        exporter = OTLPSpanExporter(endpoint=settings.endpoint, timeout=_EXPORT_TIMEOUT_S)
-        self._provider.add_span_processor(BatchSpanProcessor(exporter))
+        self._exporter = OTLPSpanExporter(endpoint=settings.endpoint, timeout=_EXPORT_TIMEOUT_S)
+        self._provider.add_span_processor(BatchSpanProcessor(self._exporter))
         self._tracer = self._provider.get_tracer("futago", VERSION)
 
     def begin(self, name: str, traceparent: str | None) -> "OtlpSpan":
@@ -52,6 +52,9 @@ class OtlpTracer:
         closing = Thread(target=self._provider.shutdown, name="close-traces", daemon=True)
         closing.start()
         closing.join(_CLOSE_WITHIN_S)
+        if closing.is_alive():
+            # Nothing is tried again: what still waits is dropped.
+            self._exporter.shutdown()
 
 
 class OtlpSpan:
