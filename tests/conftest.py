@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import hypothesis
 import pytest
 import structlog
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -16,6 +17,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Where no process has set up its log, an error would be drawn with the values of every frame: seconds for each.
 structlog.get_config()["processors"][-1].exception_formatter = structlog.dev.plain_traceback
+# How long an example took says how busy the machine is, not whether the code is right.
+hypothesis.settings.register_profile("futago", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("futago")
 
 # Set where nothing may be left out: a skipped test is then a failed one.
 REQUIRE_ALL = os.environ.get("FUTAGO_TEST_REQUIRE_ALL") == "1"

@@ -66,7 +66,7 @@ def test_figures_of_the_authors_implementation_are_met(
     assert vus_pr(truth, scores, longest_buffer_rows=longest, thresholds=thresholds) == pytest.approx(figure, abs=1e-9)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.tuples(st.booleans(), st.integers(0, 6)), min_size=2, max_size=30).filter(
         lambda rows: any(r[0] for r in rows)

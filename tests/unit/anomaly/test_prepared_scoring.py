@@ -48,7 +48,7 @@ def test_looks_back_over_warm_up_held_readings_and_the_margin():
     assert DETECTOR.lookback_rows == 3 + 2 + 3
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data())
 def test_scores_of_several_calls_with_context_are_those_of_one(data: st.DataObject):
     rows = LATER[:40].copy()

@@ -63,7 +63,7 @@ def kept(step: Step, before: StreamState | None) -> StreamState | None:
     return before if step.state is None else StreamState.from_bytes(step.state.to_bytes())
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.integers(1, 119), max_size=15, unique=True), st.booleans(), st.booleans())
 def test_scores_labels_and_limits_do_not_depend_on_the_calls(cuts: list[int], twice: bool, adapting: bool):
     by = ready(ADAPTING if adapting else DETECTOR)
@@ -90,7 +90,7 @@ def test_scores_labels_and_limits_do_not_depend_on_the_calls(cuts: list[int], tw
     assert found[-1].limit == whole.limit
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.integers(1, 119), max_size=20, unique=True))
 def test_turns_of_alarms_do_not_depend_on_the_calls(cuts: list[int]):
     whole = [(change.turn, change.at_us, change.episode) for change in push(None, 0, 120).changes]

@@ -382,7 +382,6 @@ def test_the_gateway_agrees_with_the_model_of_sessions(template: Path):
         settings=settings(
             max_examples=max(STEPS // STEPS_AN_EXAMPLE, 1),
             stateful_step_count=STEPS_AN_EXAMPLE,
-            deadline=None,
             suppress_health_check=list(HealthCheck),
             derandomize=STEPS <= FEW_STEPS,
         ),

@@ -27,7 +27,7 @@ def random_problem(seed: int) -> Problem:
         raise
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(seed=st.integers(0, 10**6))
 def test_an_alternative_changes_the_score_by_what_it_says(seed: int):
     of = random_problem(seed)
@@ -98,7 +98,7 @@ def test_a_plan_that_can_be_made_has_no_conflict():
     assert find_conflicts(parse_problem(given["problem"], NoHolidays())) == ()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(seed=st.integers(0, 10**6))
 def test_a_plan_that_keeps_every_early_rule_is_never_called_impossible(seed: int):
     of = random_problem(seed)

@@ -56,7 +56,7 @@ def tiny(seed: int) -> Problem:
     return of
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(of=st.integers(0, 10**6).map(tiny))
 def test_no_plan_of_a_random_problem_costs_less_than_its_bound(of: Problem):
     best = min(cost(of, plan) for plan in every_plan(of))
@@ -65,7 +65,7 @@ def test_no_plan_of_a_random_problem_costs_less_than_its_bound(of: Problem):
     assert (optimality.bound_units is None) == (optimality.reason is not None)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 10**6), steps=st.integers(1, 200))
 def test_a_bound_holds_from_its_first_step_on(seed: int, steps: int):
     of = tiny(seed)

@@ -45,7 +45,7 @@ def first_plan(of: Problem) -> tuple[Model, Found]:
     return model, begin(of, model, SolveOptions(), None).first
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(of=problems, seed=st.integers(0, 1000))
 def test_a_settled_plan_costs_what_the_search_says(of: Problem, seed: int):
     model, found = found_of(of, seed)
@@ -60,7 +60,7 @@ def test_a_settled_plan_costs_what_the_search_says(of: Problem, seed: int):
     assert tuple(solver.value(cost) for cost in exact.cost) == found.cost
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(of=problems, seed=st.integers(0, 1000))
 def test_a_part_solved_exactly_is_better_or_left_alone(of: Problem, seed: int):
     model, found = found_of(of, seed)

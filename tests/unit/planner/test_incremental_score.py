@@ -65,14 +65,14 @@ problems = st.builds(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(problem=problems, seed=st.integers(0, 1000))
 def test_placing_every_device_adds_up_to_the_full_score(problem: Problem, seed: int):
     _, state = placed(problem, seed)
     assert list(state.cost) == full_cost(problem, state)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(problem=problems, seed=st.integers(0, 1000))
 def test_first_fit_adds_up_to_the_full_score(problem: Problem, seed: int):
     model = build_model(problem)
@@ -81,7 +81,7 @@ def test_first_fit_adds_up_to_the_full_score(problem: Problem, seed: int):
     assert list(state.cost) == full_cost(problem, state)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(problem=problems, seed=st.integers(0, 1000))
 def test_every_move_kept_adds_up_to_the_full_score(problem: Problem, seed: int):
     model, state = placed(problem, seed)
@@ -95,7 +95,7 @@ def test_every_move_kept_adds_up_to_the_full_score(problem: Problem, seed: int):
             assert list(state.cost) == full_cost(problem, state)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(problem=problems, seed=st.integers(0, 1000))
 def test_a_move_undone_leaves_no_trace(problem: Problem, seed: int):
     model, state = placed(problem, seed)
@@ -106,7 +106,7 @@ def test_a_move_undone_leaves_no_trace(problem: Problem, seed: int):
     assert all(np.array_equal(left, right) for left, right in zip(before, state, strict=True))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(problem=problems, seed=st.integers(0, 1000))
 def test_the_search_remembers_the_best_plan_with_its_cost(problem: Problem, seed: int):
     model, state = placed(problem, seed)
@@ -118,7 +118,7 @@ def test_the_search_remembers_the_best_plan_with_its_cost(problem: Problem, seed
     assert tuple(memory.best_cost) <= tuple(state.cost)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(problem=problems, seed=st.integers(0, 1000), searched=st.sampled_from(["anneal", "choose", "tabu"]))
 def test_every_search_keeps_the_full_score(problem: Problem, seed: int, searched: str):
     model, state = placed(problem, seed)
@@ -135,7 +135,7 @@ def test_every_search_keeps_the_full_score(problem: Problem, seed: int, searched
     assert list(state.cost) == full_cost(problem, state)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(problem=problems, seed=st.integers(0, 1000))
 def test_ruin_and_recreate_keeps_the_full_score_and_never_leaves_a_worse_plan(problem: Problem, seed: int):
     model, state = placed(problem, seed)
@@ -151,7 +151,7 @@ def test_ruin_and_recreate_keeps_the_full_score_and_never_leaves_a_worse_plan(pr
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(problem=problems, seed=st.integers(0, 1000))
 def test_a_polished_plan_keeps_the_full_score_and_no_move_of_one_device_improves_it(problem: Problem, seed: int):
     model, state = placed(problem, seed)
@@ -165,7 +165,7 @@ def test_a_polished_plan_keeps_the_full_score_and_no_move_of_one_device_improves
     assert tuple(state.cost) == after
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     spans=st.lists(st.tuples(st.integers(0, 30), st.integers(1, 9)), min_size=1, max_size=25),
     areas=st.integers(1, 6),

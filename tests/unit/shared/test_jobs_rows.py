@@ -222,7 +222,7 @@ def published(engine: Engine) -> int:
 
 
 @given(steps=st.lists(st.tuples(STEPS, st.integers(0, 3)), max_size=25))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 def test_whatever_happens_in_any_order_a_job_publishes_at_most_once_and_an_end_is_final(
     shop: Shop, steps: list[tuple[str, int]]
 ) -> None:

@@ -160,7 +160,7 @@ def test_values_that_lightgbm_takes_for_zero_are_zero():
     assert len(np.unique(model.predict(fresh))) > 1
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     seed=st.integers(0, 2**16),
     step=st.sampled_from([1.0, 0.5, 0.1, 0.05, 0.01, 1e-3]),

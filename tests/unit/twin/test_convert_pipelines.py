@@ -167,7 +167,7 @@ def test_rows_are_put_on_thresholds_behind_scalers_and_chosen_columns():
     assert {origin.column for cut in convert(model).cuts for origin in cut.origins if origin is not None} == {0, 2}
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(seed=st.integers(0, 2**16), step=st.sampled_from([0.5, 0.1, 0.01]), depth=st.integers(1, 12))
 def test_no_forest_differs_on_any_grid_behind_any_chain_of_scalers(seed: int, step: float, depth: int):
     rng = np.random.default_rng(seed)

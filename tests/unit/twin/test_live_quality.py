@@ -130,7 +130,7 @@ def test_a_burst_is_judged_by_what_was_known_before_it():
     assert state.correction.bias > 4.0
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(st.floats(-50, 50), min_size=1, max_size=120),
     st.sampled_from(METHODS),
@@ -149,7 +149,7 @@ def test_a_higher_level_is_never_narrower_and_no_interval_is_infinite(
         assert np.isfinite(wider_upper[0])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=80), st.sampled_from(METHODS), st.data())
 def test_a_restart_between_two_observations_changes_nothing(
     actuals: list[float], method: IntervalMethod, data: st.DataObject
@@ -166,7 +166,7 @@ def test_a_restart_between_two_observations_changes_nothing(
     assert state.correction == unbroken.correction
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.permutations(range(40)))
 def test_the_window_and_its_bias_do_not_depend_on_the_order_of_arrival(order: list[int]):
     way = learner(LiveSettings(bias_update=True))
