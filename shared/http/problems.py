@@ -1,5 +1,6 @@
 """Errors as RFC 9457 problem documents; the one place where a failure becomes an HTTP status."""
 
+import errno
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -13,9 +14,15 @@ from starlette.responses import Response
 
 from shared.errors import JSON, AppError, Fault, Kind
 from shared.http.request_id import current_request_id
+from shared.log import get_logger
+
+log = get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 _MAX_FAULTS = 100
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+# Somebody has to make room, or others have to end their uploads.
+_ROOM_AGAIN_S = 60.0
 # On these paths an error is read from the member `error`, by clients of the Open Inference Protocol.
 _INFERENCE_PATHS = "/v2"
 
@@ -62,6 +69,15 @@ class NotJson(AppError):
 
     def __init__(self, detail: str) -> None:
         super().__init__("the body is not valid JSON", faults=[Fault("", detail)])
+
+
+class StorageFull(AppError):
+    """A disk of this process has no room for what a request brings or asks for."""
+
+    kind, code = Kind.UNAVAILABLE, "request.storage_full"
+
+    def __init__(self) -> None:
+        super().__init__("there is no room left on a disk of the service", retry_after_s=_ROOM_AGAIN_S)
 
 
 class ProblemFault(BaseModel):
@@ -204,6 +220,8 @@ def install_problem_handlers(app: FastAPI) -> None:
 
     async def on_http_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 (registered for HTTPException only)
+        if _says_no_room(error.__cause__):
+            return storage_full(request, error)
         # FastAPI answers 400 where a body cannot be parsed at all; to a caller that is one more malformed request.
         status = 422 if error.status_code == 400 else error.status_code
         title = "invalid" if status == 422 else _TITLES.get(status, "error")
@@ -215,10 +233,24 @@ def install_problem_handlers(app: FastAPI) -> None:
             headers=error.headers,
         )
 
+    async def on_os_error(request: Request, error: Exception) -> Response:
+        if not _says_no_room(error):
+            raise error
+        return storage_full(request, error)
+
+    def storage_full(request: Request, error: Exception) -> Response:
+        log.error("storage_full", path=request.url.path, error=str(error.__cause__ or error))
+        return problem_of(StorageFull(), request.url.path)
+
     async def on_bug(request: Request, _error: Exception) -> Response:
         return internal_problem(request.url.path)
 
     app.add_exception_handler(Exception, on_bug)
+    app.add_exception_handler(OSError, on_os_error)
     app.add_exception_handler(AppError, on_app_error)
     app.add_exception_handler(RequestValidationError, on_invalid)
     app.add_exception_handler(HTTPException, on_http_error)
+
+
+def _says_no_room(error: BaseException | None) -> bool:
+    return isinstance(error, OSError) and error.errno in _NO_ROOM
