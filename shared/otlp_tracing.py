@@ -54,7 +54,7 @@ class OtlpTracer:
         closing.join(_CLOSE_WITHIN_S)
         if closing.is_alive():
             # Nothing is tried again: what still waits is dropped.
-            self._exporter.shutdown()
+            self._exporter.shutdown()  # type: ignore[no-untyped-call]
 
 
 class OtlpSpan:
