@@ -1,5 +1,7 @@
 """Structured logs: one event a line, to the console and to a rotating file, with the request's id on every line."""
 
+import fcntl
+import itertools
 import json
 import logging
 import logging.handlers
@@ -28,7 +30,8 @@ def get_logger(name: str) -> BoundLogger:
 def configure_logging(*, service: str, level: str, folder: Path | None) -> None:
     """Send this process's logs to the console, and to `<folder>/<service>.log` where a folder is given.
 
-    The file rotates at 10 MiB and five are kept. The console gets colours only if it is a terminal, JSON otherwise.
+    The file rotates at 10 MiB and five are kept; a second process of the same name gets one of its own. The console
+    gets colours only if it is a terminal, JSON otherwise.
     """
 
     def name_service(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
@@ -63,9 +66,7 @@ def configure_logging(*, service: str, level: str, folder: Path | None) -> None:
     handlers: list[logging.Handler] = [console]
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
-        rotating = logging.handlers.RotatingFileHandler(
-            folder / f"{service}.log", maxBytes=_FILE_BYTES, backupCount=_FILES_KEPT, encoding="utf-8"
-        )
+        rotating = _FileOfOneProcess(folder, service)
         rotating.setFormatter(as_json)
         handlers.append(rotating)
     # No line names a thread, a process or a place in the code: finding them out takes a third of the time of a line.
@@ -103,6 +104,26 @@ def log_crashes() -> None:
         get_logger(__name__).critical("thread_crashed", thread=name, exc_info=error)
 
     sys.excepthook, threading.excepthook = process_ends, thread_ends
+
+
+class _FileOfOneProcess(logging.handlers.RotatingFileHandler):
+    """`gateway.log`, or `gateway-2.log` … while others write to those before: two processes cannot rotate one file."""
+
+    def __init__(self, folder: Path, service: str) -> None:
+        for name in itertools.chain([service], (f"{service}-{number}" for number in itertools.count(2))):
+            # Let go of when the process ends, however it does.
+            self._claim = (folder / f"{name}.lock").open("wb")
+            try:
+                fcntl.flock(self._claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                self._claim.close()
+            else:
+                break
+        super().__init__(folder / f"{name}.log", maxBytes=_FILE_BYTES, backupCount=_FILES_KEPT, encoding="utf-8")
+
+    def close(self) -> None:
+        super().close()
+        self._claim.close()
 
 
 class _Formatter(structlog.stdlib.ProcessorFormatter):

@@ -1,5 +1,6 @@
 import json
 import logging
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -10,6 +11,15 @@ import structlog
 
 from shared.http.request_log import RequestLog
 from shared.log import configure_logging, get_logger, log_crashes
+
+HOLD = """
+import sys
+from pathlib import Path
+from shared.log import configure_logging, get_logger
+configure_logging(service="twin", level="info", folder=Path(sys.argv[1]))
+get_logger("replica").info("first")
+sys.stdin.read()
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -23,6 +33,25 @@ def _restore_logging() -> Iterator[None]:
     logging.captureWarnings(capture=False)
     structlog.reset_defaults()
     structlog.contextvars.clear_contextvars()
+
+
+def test_replicas_that_share_a_folder_write_to_a_file_each(tmp_path: Path):
+    command = [sys.executable, "-c", HOLD, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as first:
+        assert first.stdout is not None
+        first.stdout.readline()
+        configure_logging(service="twin", level="info", folder=tmp_path)
+        get_logger("replica").info("second")
+        first.communicate()
+    logging.getLogger().handlers[-1].close()
+    # Who comes once the first has ended goes on where it left off.
+    configure_logging(service="twin", level="info", folder=tmp_path)
+    get_logger("replica").info("third")
+    events = {
+        path.name: [json.loads(line)["event"] for line in path.read_text().splitlines()]
+        for path in tmp_path.glob("*.log")
+    }
+    assert events == {"twin.log": ["first", "third"], "twin-2.log": ["second"]}
 
 
 def test_console_and_file_carry_the_same_json_line_with_the_requests_id(
