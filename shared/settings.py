@@ -1,10 +1,10 @@
 """The settings every process has, read once from the environment or a file.
 
 First wins: `<SERVICE>_X` in the environment, `FUTAGO_X` in the environment (settings all processes share), the file's
-`[service]` section, the file's top level. A secret may lie in a file of its own, as container platforms hand secrets
-out: `FUTAGO_DATABASE_URL_FILE=/run/secrets/database_url` stands for the value. The configuration file is JSON or TOML
-and takes the keys of the original specification's production configuration: `model_path`, `log_dir`, `api_port`,
-`max_requests_per_hour`, `enable_monitoring`, `database`.
+`[service]` section (a worker's is `[service-worker]`), the file's top level. A secret may lie in a file of its own, as
+container platforms hand secrets out: `FUTAGO_DATABASE_URL_FILE=/run/secrets/database_url` stands for the value. The
+configuration file is JSON or TOML and takes the keys of the original specification's production configuration:
+`model_path`, `log_dir`, `api_port`, `max_requests_per_hour`, `enable_monitoring`, `database`.
 """
 
 import json
@@ -27,6 +27,7 @@ COMMON_PREFIX = "FUTAGO_"
 _OWN_FIELDS = frozenset({"host", "port", "redirect_port", "tls_cert_file", "tls_key_file"})
 # Top-level keys of a configuration file that only some services have.
 _SERVICE_KEYS = frozenset({"api_port", "max_requests_per_hour", "model_path"})
+_SECTIONS = frozenset({"gateway", "twin", "anomaly", "anomaly-worker", "planner", "planner-worker"})
 # Of these there may be a file: one value, or one a line.
 _SECRETS = (SecretStr, SecretStr | None, tuple[SecretStr, ...])
 _ENCODED = "in a password, write @ : / ? # % as %40 %3A %2F %3F %23 %25"
@@ -87,6 +88,8 @@ class ProcessSettings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     service: ClassVar[str]
+    section: ClassVar[str] = ""
+    """Its part of a configuration file, where that is not called as the service is."""
 
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(ge=0, lt=65536, description="port to listen on; for a worker, the port of its metrics")
@@ -278,13 +281,16 @@ def _from_file(settings: type[ProcessSettings], path: Path) -> dict[str, Any]:
         raise SettingsFault([f"the configuration file {path} cannot be read: {error}"]) from error
     if not isinstance(document, dict):
         raise SettingsFault([f"the configuration file {path} must hold one object"])
+    section = settings.section or settings.service
     sections = {key for key, value in document.items() if isinstance(value, dict)} - {"database"}
     common = {key: value for key, value in document.items() if key not in sections}
     known = _common_fields() | _SERVICE_KEYS | {"database"}
-    if unknown := sorted(common.keys() - known):
-        raise SettingsFault([f"{path}: unknown key {key!r}" for key in unknown])
+    wrong = [f"{path}: unknown section {name!r}" for name in sorted(sections - _SECTIONS - {section})]
+    wrong += [f"{path}: unknown key {key!r}" for key in sorted(common.keys() - known)]
+    if wrong:
+        raise SettingsFault(wrong)
     usable = settings.model_fields.keys() | _aliases(settings) | {"database"}
-    own: dict[str, Any] = document.get(settings.service, {})
+    own: dict[str, Any] = document.get(section, {})
     return {key: value for key, value in common.items() if key in usable} | own
 
 
@@ -300,5 +306,7 @@ def _aliases(settings: type[ProcessSettings]) -> set[str]:
 
 def _reason(settings: type[ProcessSettings], fault: Any) -> str:
     name = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        return f"{name}: there is no such setting"
     prefix = COMMON_PREFIX if name in _common_fields() else f"{settings.service.upper()}_"
     return f"{name} ({prefix}{name.upper()} in the environment): {fault['msg']}"

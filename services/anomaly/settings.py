@@ -72,6 +72,7 @@ class AnomalyWorkerSettings(KeepsBundles, ServiceSettings):
     """Settings of the worker: it signs what it publishes, and its port shows its metrics."""
 
     service: ClassVar[str] = "anomaly"
+    section: ClassVar[str] = "anomaly-worker"
 
     port: int = Field(8112, ge=0, lt=65536, description="port that serves the metrics")
     signing_key_file: Path = Field(description="private key (PEM, Ed25519) that signs bundles")

@@ -25,6 +25,7 @@ class PlannerWorkerSettings(ServiceSettings):
     """Settings of the worker; its port shows its metrics."""
 
     service: ClassVar[str] = "planner"
+    section: ClassVar[str] = "planner-worker"
 
     port: int = Field(8113, ge=0, lt=65536, description="port that serves the metrics")
     cache_dir: Path = Field(description="local folder for the compiled search")

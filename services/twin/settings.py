@@ -18,6 +18,7 @@ class TwinSettings(BehindGateway, KeepsBundles, ServiceSettings):
 
     service: ClassVar[str] = "twin"
 
+    port: int = Field(8101, ge=0, lt=65536, description="port to listen on")
     model_path: Path | None = Field(
         None, description="a bundle folder to serve besides the published models; it also answers where none is named"
     )

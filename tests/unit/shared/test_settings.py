@@ -61,7 +61,7 @@ def test_a_toml_file_works_and_a_section_wins_over_the_top_level(tmp_path: Path)
     path = tmp_path / "futago.toml"
     lines = [f'{key} = "{value}"' for key, value in (REQUIRED | {"database_url": "sqlite://"}).items()]
     path.write_text("\n".join([*lines, 'log_level = "info"', "[demo]", 'log_level = "debug"', "batch_limit_rows = 7",
-                               "[other]", "unknown_here = 1"]))  # fmt: skip
+                               "[twin]", "unknown_here = 1"]))  # fmt: skip
     settings = DemoSettings.load(path)
     assert (settings.log_level, settings.batch_limit_rows) == ("debug", 7)
 
@@ -96,7 +96,7 @@ def test_everything_wrong_is_said_at_once_and_no_secret_is(tmp_path: Path):
     with pytest.raises(SettingsFault) as caught:
         DemoSettings.load(config)
     text = "\n".join(caught.value.reasons)
-    for named in ("FUTAGO_STORE_URL", "FUTAGO_REDIS_URL", "DEMO_BATCH_LIMIT_ROWS", "colour"):
+    for named in ("FUTAGO_STORE_URL", "FUTAGO_REDIS_URL", "DEMO_BATCH_LIMIT_ROWS", "colour: there is no such setting"):
         assert named in text
     assert "hunter2" not in text
 
@@ -109,6 +109,7 @@ def test_everything_wrong_is_said_at_once_and_no_secret_is(tmp_path: Path):
         ("c.toml", "= 1", "cannot be read"),
         ("c.json", '{"databse_url": "x"}', "unknown key 'databse_url'"),
         ("c.json", '{"port": 1}', "unknown key 'port'"),
+        ("c.toml", "[plannr]", "unknown section 'plannr'"),
     ],
 )
 def test_a_file_that_cannot_be_used_says_why(tmp_path: Path, name: str, content: str, said: str):
