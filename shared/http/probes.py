@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Annotated
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 from starlette.responses import JSONResponse
 
 from shared.errors import AppError
@@ -13,6 +14,14 @@ from shared.http.metrics import ServiceMetrics
 # A probe returns if the dependency answers, and raises otherwise.
 Probe = Callable[[], Awaitable[None]]
 _PROBE_TIMEOUT_S = 1.0
+_EXCLUDED = "excluded"
+_ExcludeQuery = Annotated[
+    tuple[str, ...],
+    Query(
+        description="Names of checks to leave out: of what all replicas share, so that its failure does not take every "
+        "replica out of use at once"
+    ),
+]
 
 
 class Readiness:
@@ -34,12 +43,12 @@ def probe_router(
         return {"status": "alive", "service": service}
 
     @router.get("/readyz", responses={503: {"description": "Not ready: the checks say why"}})
-    async def readyz() -> Response:
-        """Ready for traffic: each dependency was asked just now."""
-        names = list(probes)
-        results = await asyncio.gather(*(_ask(probes[name]) for name in names))
-        checks = dict(zip(names, results, strict=True))
-        ready = not readiness.draining and all(state == "ok" for state in results)
+    async def readyz(exclude: _ExcludeQuery = ()) -> Response:
+        """Ready for traffic: each dependency that is not left out was asked just now."""
+        asked = [name for name in probes if name not in exclude]
+        states = dict(zip(asked, await asyncio.gather(*(_ask(probes[name]) for name in asked)), strict=True))
+        checks = {name: states.get(name, _EXCLUDED) for name in probes}
+        ready = not readiness.draining and all(state == "ok" for state in states.values())
         status = "draining" if readiness.draining else "ready" if ready else "not ready"
         return JSONResponse({"status": status, "service": service, "checks": checks}, 200 if ready else 503)
 

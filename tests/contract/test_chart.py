@@ -27,6 +27,13 @@ SETTINGS = {
     "anomaly-worker": AnomalyWorkerSettings,
     "planner-worker": PlannerWorkerSettings,
 }
+# A twin goes on with what it knows. The others would be away together, for a database or a neighbour that is.
+READY = {
+    "gateway": "/readyz?exclude=database&exclude=redis&exclude=twin&exclude=anomaly&exclude=planner",
+    "twin": "/readyz",
+    "anomaly": "/readyz?exclude=database",
+    "planner": "/readyz?exclude=database",
+}
 DIGEST = "sha256:" + "0" * 64
 EVERYTHING = (
     "monitoring.serviceMonitor=true,monitoring.rules=true,monitoring.dashboards=true,workerScaling.enabled=true,"
@@ -130,8 +137,22 @@ def test_every_process_has_what_belongs_to_it(plain: list[Manifest]):
     assert components(plain, "HorizontalPodAutoscaler") == set(SERVICES)
     assert components(plain, "PodDisruptionBudget") == set(SERVICES)
     assert components(plain, "Job") == {"migrate", "first-admin"}
-    (account,) = of_kind(plain, "ServiceAccount")
-    assert account["automountServiceAccountToken"] is False
+    assert components(plain, "ServiceAccount") == everyone
+    for account in of_kind(plain, "ServiceAccount"):
+        assert account["automountServiceAccountToken"] is False
+
+
+def test_a_role_on_s3_is_for_those_who_read_the_store(folder: Path):
+    manifests = render(folder, "--set", r"accountAnnotations.example\.com/role=store")
+    accounts = {each["metadata"]["name"]: each["metadata"] for each in of_kind(manifests, "ServiceAccount")}
+    holders = {name for name, metadata in accounts.items() if metadata.get("annotations")}
+    assert holders == {"plant-futago-twin", "plant-futago-anomaly", "plant-futago-anomaly-worker"}
+    for component, template in pods(manifests):
+        account = template["spec"]["serviceAccountName"]
+        if component in {*SERVICES, *WORKERS}:
+            assert account == f"plant-futago-{component}"
+        else:
+            assert account not in holders
 
 
 def test_no_pod_is_allowed_more_than_it_needs(full: list[Manifest]):
@@ -204,7 +225,7 @@ def test_probes_ask_what_each_process_answers(plain: list[Manifest], full: list[
             if component in SERVICES:
                 expected = {"path": "/healthz", "port": "http"} | ({"scheme": scheme} if scheme else {})
                 assert container["livenessProbe"]["httpGet"] == container["startupProbe"]["httpGet"] == expected
-                assert container["readinessProbe"]["httpGet"] == expected | {"path": "/readyz"}
+                assert container["readinessProbe"]["httpGet"] == expected | {"path": READY[component]}
             elif component in WORKERS:
                 assert container["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": "http"}
                 assert "readinessProbe" not in container
@@ -365,7 +386,16 @@ def test_workers_are_scaled_by_their_own_queue_in_their_own_namespace(full: list
     for scaled in of_kind(full, "ScaledObject"):
         queue = scaled["spec"]["scaleTargetRef"]["name"].removeprefix("plant-futago-").removesuffix("-worker")
         (trigger,) = scaled["spec"]["triggers"]
-        assert f'queue="{queue}", namespace="futago"' in trigger["metadata"]["query"]
+        assert trigger["metadata"] == {
+            "serverAddress": "http://prometheus-operated.monitoring.svc:9090",
+            "query": f'max(futago_jobs_waiting{{queue="{queue}", namespace="futago"}}) / 2'
+            f' + (max(futago_jobs{{queue="{queue}", state="running", namespace="futago"}}) or vector(0))',
+            "threshold": "1",
+        }
+        # KEDA's own cooldownPeriod is for the way to none at all, which there is not.
+        assert scaled["spec"]["minReplicaCount"] > 0
+        behaviour = scaled["spec"]["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]
+        assert behaviour == {"scaleDown": {"stabilizationWindowSeconds": 600}}
     scaled_ones = components(full, "ScaledObject") | components(full, "HorizontalPodAutoscaler")
     for deployment in of_kind(full, "Deployment"):
         # A number here would undo what the scaler decided, at every upgrade.

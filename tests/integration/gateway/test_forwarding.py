@@ -238,3 +238,10 @@ async def test_each_dependency_is_named_by_the_readiness_probe(suite: httpx.Asyn
         "anomaly": "ok",
         "planner": "gateway.upstream_away",
     }
+
+
+async def test_a_probe_that_leaves_out_what_all_replicas_share_keeps_them_in_use(suite: httpx.AsyncClient):
+    """As the Helm chart asks it: a planner that is away must not take predictions away with it."""
+    shared = ("database", "redis", "twin", "anomaly", "planner")
+    answer = await suite.get("/readyz", params={"exclude": shared})
+    assert (answer.status_code, answer.json()["checks"]) == (200, dict.fromkeys(shared, "excluded"))

@@ -18,6 +18,7 @@ from services.anomaly.adapters.job_orders import QUEUE as ANOMALY_QUEUE
 from services.gateway.domain.users import USERNAME_PATTERN
 from services.gateway.settings import IdentityProviderSettings
 from services.planner.adapters.solve_queue import QUEUE as PLANNER_QUEUE
+from shared.contracts.job import JobState
 from shared.jobs.metrics import WorkerMetrics
 from shared.principal import Role
 
@@ -109,6 +110,8 @@ NONSENSE = [
     ("environment", {"PATH": "/tmp"}),
     ("environment", {"futago_log_level": "debug"}),
     ("environment", {"FUTAGO_DATABASE_URL": "postgresql+psycopg://futago:secret@db/futago"}),
+    ("environment", {"TWIN_DATABASE_URL": "postgresql+psycopg://futago:secret@db/futago"}),
+    ("environment", {"FUTAGO_STORE_URL": "s3://elsewhere"}),
     ("environment", {"FUTAGO_ENABLE_MONITORING": "false"}),
     ("environment", {"AWS_SECRET_ACCESS_KEY": "secret"}),
     ("environment", {"FUTAGO_LOG_LEVEL": ["debug"]}),
@@ -116,6 +119,7 @@ NONSENSE = [
     ("gateway/environment", {"GATEWAY_NOTIFY_URLS": "slack://token"}),
     ("twin/environment", {"GATEWAY_BURST_REQUESTS": 1}),
     ("twin/environment", {"TWIN_PORT": 1}),
+    ("twin/environment", {"TWIN_STORE_URL": "s3://elsewhere"}),
     ("plannerWorker/environment", {"ANOMALY_SCORE_THREADS": 1}),
     ("gateway/requireSecondFactor", ["boss"]),
     ("gateway/requireSecondFactor", "admin"),
@@ -128,11 +132,16 @@ NONSENSE = [
     ("gateway/trustedProxies", ["0.0.0.0/0"]),
     ("gateway/metricsNetworks", ["::/0"]),
     ("gateway/trustedProxies", ["10.0.0.1"]),
+    ("gateway/trustedProxies", ["10.0.0.256/24"]),
+    ("gateway/metricsNetworks", ["10.0.0.0/33"]),
+    ("gateway/metricsNetworks", ["fd00::/129"]),
     ("workerScaling/prometheusUrl", "prometheus:9090"),
     ("workerScaling/minReplicas", 0),
     ("drainSeconds", -1),
     ("drainSeconds", "10s"),
     ("podLabels", {"tier": 1}),
+    ("podLabels", {"app.kubernetes.io/component": "plant"}),
+    ("podAnnotations", {"checksum/config": "0"}),
     ("internalTls", {"enabled": True}),
     ("firstAdmin/username", "Ada Lovelace"),
     ("firstAdmin/secret", ""),
@@ -208,10 +217,13 @@ def test_the_readme_is_made_of_the_values_as_they_are_now():
 
 def test_workers_are_scaled_by_a_metric_and_queues_that_there_are():
     registry = CollectorRegistry()
-    WorkerMetrics(registry).waiting("planner", {"planner": 1})
-    query = re.search(r"query: max\((\w+)\{", (CHART / "templates" / "availability.yaml").read_text())
-    assert query is not None
-    assert f"{query[1]}{{" in generate_latest(registry).decode()
+    metrics = WorkerMetrics(registry)
+    metrics.waiting("planner", {"planner": 1})
+    metrics.stands("planner", {JobState.RUNNING: 1}, 0.0)
+    names = re.findall(r"max\((\w+)\{", (CHART / "templates" / "availability.yaml").read_text())
+    assert len(names) == 2
+    for name in names:
+        assert f"{name}{{" in generate_latest(registry).decode()
     queues = {each["queue"] for each in COMPONENTS.values() if "queue" in each}
     assert queues == {ANOMALY_QUEUE, PLANNER_QUEUE}
 

@@ -99,8 +99,12 @@ async def test_readiness_names_what_is_missing():
     )
     async with client_of(app) as client:
         ready, alive = await client.get("http://demo/readyz"), await client.get("http://demo/healthz")
+        without_tank = await client.get("http://demo/readyz?exclude=tank&exclude=unheard_of")
+        without_pump = await client.get("http://demo/readyz?exclude=pump")
     assert (ready.status_code, ready.json()["checks"]) == (503, {"tank": "demo.tank_empty", "pump": "ok"})
     assert alive.json() == {"status": "alive", "service": "demo"}
+    assert (without_tank.status_code, without_tank.json()["checks"]) == (200, {"tank": "excluded", "pump": "ok"})
+    assert without_pump.status_code == 503
 
 
 async def test_a_draining_process_is_alive_and_not_ready():
@@ -108,6 +112,7 @@ async def test_a_draining_process_is_alive_and_not_ready():
     app.readiness.draining = True
     async with client_of(app) as client:
         assert (await client.get("http://demo/readyz")).json()["status"] == "draining"
+        assert (await client.get("http://demo/readyz?exclude=tank")).status_code == 503
         assert (await client.get("http://demo/healthz")).status_code == 200
 
 

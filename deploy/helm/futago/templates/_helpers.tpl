@@ -20,12 +20,13 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- with index $values.digests .image }}@{{ . }}{{ end }}
 {{- end }}
 
-{{- /* What every process of the suite is: image, port, what it reads and where it may write. */ -}}
+{{- /* What every process of the suite is: image, port, what it reads and where it may write; and which of the checks of
+`/readyz` are of what all its replicas share. */ -}}
 {{- define "futago.components" -}}
-gateway:        { values: gateway,       port: 8080, service: true,  prefix: GATEWAY, gateway: true, notify: true }
+gateway:        { values: gateway,       port: 8080, service: true,  prefix: GATEWAY, gateway: true, notify: true, shared: [database, redis, twin, anomaly, planner] }
 twin:           { values: twin,          port: 8101, service: true,  prefix: TWIN,    identity: true, store: true, trust: true }
-anomaly:        { values: anomaly,       port: 8102, service: true,  prefix: ANOMALY, identity: true, store: true, trust: true }
-planner:        { values: planner,       port: 8103, service: true,  prefix: PLANNER, identity: true }
+anomaly:        { values: anomaly,       port: 8102, service: true,  prefix: ANOMALY, identity: true, store: true, trust: true, shared: [database] }
+planner:        { values: planner,       port: 8103, service: true,  prefix: PLANNER, identity: true, shared: [database] }
 anomaly-worker: { values: anomalyWorker, port: 8112, service: false, prefix: ANOMALY, store: true, trust: true, signing: true, queue: anomaly }
 planner-worker: { values: plannerWorker, port: 8113, service: false, prefix: PLANNER, queue: planner }
 {{- end }}
