@@ -71,7 +71,7 @@ def main() -> None:
         faults = error.faults if isinstance(error, AppError) else ()
         lines = [str(error), *(f"  {_where(fault)}{fault.detail}" for fault in faults)]
         sys.stderr.write("\n".join(lines) + "\n")
-        raise SystemExit(1) from None
+        raise SystemExit(error.exit_code if isinstance(error, LaunchError) else 1) from None
 
 
 def _where(fault: Fault) -> str:

@@ -17,5 +17,7 @@ if [ "$SERVICE" = services.twin.standalone ]; then
   # With a volume for it there is a file too; the console always has the log.
   if [ -w /var/log/futago ]; then export TWIN_LOG_DIR="${TWIN_LOG_DIR:-/var/log/futago}"; fi
 fi
+# Python would quietly write to /tmp, were it not there.
+if [ -n "${TMPDIR:-}" ]; then mkdir -p "$TMPDIR"; fi
 # exec, so that the process itself gets SIGTERM and can drain.
 exec python -m "$SERVICE"

@@ -5,10 +5,14 @@ import os
 import ssl
 import sys
 
-port = int(os.environ["PORT"])
+_, service, module = os.environ["SERVICE"].split(".")
+prefix = service.upper()
+# As entrypoint.sh: the image's own port is for a process that was told no other.
+port = int(os.environ.get(f"{prefix}_PORT") or os.environ["PORT"])
 try:
     connection: http.client.HTTPConnection
-    if os.environ.get("GATEWAY_TLS_CERT_FILE") and os.environ["SERVICE"] == "services.gateway.app":
+    # A worker shows its metrics over plain HTTP, whatever its service speaks.
+    if os.environ.get(f"{prefix}_TLS_CERT_FILE") and module != "worker":
         # The certificate is made out to the name that clients use; this connection never leaves the container.
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE

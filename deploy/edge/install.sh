@@ -17,24 +17,34 @@ usage() { fail "usage: $0 install twin|suite ARCHIVE.tar | rollback twin|suite |
 action=$1
 kind=$2
 case "$kind" in
-  twin) unit=futago-twin.service extra=twin patience_s=60 ;;
-  suite) unit=futago.service extra=embedded patience_s=900 ;;
+  twin) unit=futago-twin.service other=futago.service extra=twin patience_s=60 ;;
+  suite) unit=futago.service other=futago-twin.service extra=embedded patience_s=900 ;;
   *) usage ;;
 esac
 [ "$(id -u)" -eq 0 ] || fail "this needs root"
 
 as_futago() { setpriv --reuid=futago --regid=futago --clear-groups "$@"; }
 
+setting() { sed -n "s/^$1=//p" "$settings/$kind.env" | tail -n 1; }
+
+# Settings are the operator's: TLS may be on or off, and one address of the box may be the only one that is listened on.
 answers() {
   case "$kind" in
-    twin) set -- "http://127.0.0.1:$(sed -n 's/^TWIN_PORT=//p' $settings/twin.env)/healthz" ;;
-    suite) set -- "https://localhost:$(sed -n 's/^FUTAGO_PORT=//p' $settings/suite.env)/readyz" /var/lib/futago/home/tls/authority.pem ;;
+    twin) set -- "$(setting TWIN_HOST)" "$(setting TWIN_PORT)" "$(setting TWIN_TLS_CERT_FILE)" /healthz ;;
+    suite) set -- "$(setting FUTAGO_HOST)" "$(setting FUTAGO_PORT)" "$(setting FUTAGO_TLS)" /readyz ;;
   esac
   "$python" - "$@" <<'PYTHON'
 import ssl, sys, urllib.request
+host, port, tls, path = sys.argv[1:]
+host = "localhost" if host in {"", "0.0.0.0", "::"} else f"[{host}]" if ":" in host else host
+scheme = "http" if tls.lower() in {"", "0", "false", "no", "off"} else "https"
+# Whether it answers is the question, and it is this box that answers: no certificate has to be made out to it.
+context = ssl.create_default_context()
+context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+# A proxy of the box's environment knows nothing of the box itself.
+asker = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
 try:
-    context = ssl.create_default_context(cafile=sys.argv[2]) if len(sys.argv) > 2 else None
-    urllib.request.urlopen(sys.argv[1], timeout=5, context=context)
+    asker.open(f"{scheme}://{host}:{port}{path}", timeout=5)
 except OSError:
     sys.exit(1)
 PYTHON
@@ -55,8 +65,13 @@ point() {
   mv -fT "$root/.$1.new" "$root/$1"
 }
 
-prepare_box() {
+make_user() {
   id futago >/dev/null 2>&1 || useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin futago
+  # A Python in root's own folder does for the installation, and not for the service.
+  as_futago env "$(command -v "$python")" -c "" 2>/dev/null || fail "the user futago cannot run $python: name another with PYTHON=/usr/bin/python3"
+}
+
+prepare_box() {
   install -d -m 0755 "$root" "$root/releases"
   install -d -m 0750 -g futago "$settings" "$settings/trust"
   [ -e "$settings/$kind.env" ] || install -m 0640 -g futago "$1/deploy/edge/$kind.env" "$settings/$kind.env"
@@ -74,7 +89,7 @@ unpack() {
   if [ -e "$release/.complete" ]; then return 0; fi
   rm -rf "$release"
   install -d -m 0755 "$release"
-  tar -C "$release" --strip-components=1 --no-same-owner -xf "$archive"
+  tar -C "$release" --strip-components=1 --no-same-owner -xf "$archive" || fail "$archive is damaged" 65
   (cd "$release" && sha256sum --check --quiet SHA256SUMS) || fail "$archive is damaged" 65
   "$python" -m venv "$release/.venv"
   # Nothing is fetched: what is missing in the archive is an error.
@@ -121,18 +136,25 @@ go_back() {
 case "$action" in
   install)
     [ "$#" -eq 3 ] && [ -r "$3" ] || usage
+    [ ! -e "/etc/systemd/system/$other" ] || fail "$other is installed here: a box runs one of the two" 73
+    make_user
     install -d -m 0755 "$root" "$root/releases"
     unpack "$3"
     prepare_box "$release"
     if [ "$kind" = twin ] && [ ! -e "$(sed -n 's/^MODEL_PATH=//p' $settings/twin.env)/manifest.json" ]; then
       fail "put a bundle where MODEL_PATH of $settings/twin.env says and its public key into $settings/trust, then do this again" 2
     fi
+    older=$(readlink "$root/previous" || true)
     switch "$release"
     if ! wait_for_answer; then
       if [ -L "$root/previous" ] && [ "$(readlink "$root/previous")" != "$release" ]; then
         echo "the new release does not answer: back to the one before; journalctl -u $unit tells why" >&2
         go_back
-        exit 1
+        # The one that failed is nothing to go back to.
+        rm "$root/previous"
+        if [ -n "$older" ] && [ "$older" != "$(readlink "$root/current")" ]; then point previous "$older"; fi
+        wait_for_answer || fail "that one does not answer either"
+        fail "$unit runs $(basename "$(readlink "$root/current")") again"
       fi
       fail "it does not answer; journalctl -u $unit tells why"
     fi

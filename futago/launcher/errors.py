@@ -2,9 +2,20 @@
 
 from pathlib import Path
 
+EXIT_CANNOT_START = 78
+"""EX_CONFIG of sysexits.h, with which a process of the suite says that trying again will not help."""
+
 
 class LaunchError(Exception):
-    """Base of what the launcher tells its user instead of a traceback; the message is the whole story."""
+    """Base of what the launcher tells its user instead of a traceback; the message is the whole story.
+
+    Attributes
+    ----------
+    exit_code
+        What the command ends with.
+    """
+
+    exit_code = 1
 
 
 class AlreadyRuns(LaunchError):
@@ -52,15 +63,22 @@ class ServerMissing(LaunchError):
 class StepFailed(LaunchError):
     """Something that runs once before the suite is ready did not succeed."""
 
-    def __init__(self, what: str, log: Path, last_lines: str) -> None:
+    def __init__(self, what: str, log: Path, last_lines: str, *, ended_with: int | None = None) -> None:
         super().__init__(_with_log(f"{what} failed.", log, last_lines))
+        self.exit_code = _passed_on(ended_with)
 
 
 class ProcessFailed(LaunchError):
     """A process of the suite does not come up."""
 
-    def __init__(self, name: str, reason: str, log: Path, last_lines: str) -> None:
+    def __init__(self, name: str, reason: str, log: Path, last_lines: str, *, ended_with: int | None = None) -> None:
         super().__init__(_with_log(f"{name} does not start: {reason}.", log, last_lines))
+        self.exit_code = _passed_on(ended_with)
+
+
+def _passed_on(ended_with: int | None) -> int:
+    # Whoever supervises the suite is not to try again in vain either.
+    return EXIT_CANNOT_START if ended_with == EXIT_CANNOT_START else LaunchError.exit_code
 
 
 def _with_log(sentence: str, log: Path, last_lines: str) -> str:

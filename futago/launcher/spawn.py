@@ -79,7 +79,7 @@ class Spawner:
             await process.wait()
             raise
         if code != 0:
-            raise StepFailed(what, self.log_path(name), self.last_lines(name))
+            raise StepFailed(what, self.log_path(name), self.last_lines(name), ended_with=code)
 
     def last_lines(self, name: str) -> str:
         """The end of a log, indented for a message."""

@@ -5,15 +5,13 @@ from collections.abc import Callable, Iterable
 from itertools import groupby
 
 from futago.launcher.backoff import Backoff
-from futago.launcher.errors import ProcessFailed
+from futago.launcher.errors import EXIT_CANNOT_START, ProcessFailed
 from futago.launcher.spawn import Spawner
 from futago.launcher.spec import ProcessSpec
 from futago.launcher.supervised import Phase, Status, SupervisedProcess
 
 START_FAILURES_ALLOWED = 3
 """So many ends before it was ever ready, and a process counts as one that does not start."""
-EXIT_CANNOT_START = 78
-"""EX_CONFIG of sysexits.h, with which a process of the suite says that trying again will not help."""
 TRIM_LOGS_EVERY_S = 60.0
 
 
@@ -89,13 +87,14 @@ class Supervisor:
             if status.was_ready or not status.failures:
                 continue
             if status.exit_code == EXIT_CANNOT_START:
-                raise self._failed(status.name, "it says why itself")
+                raise self._failed(status.name, "it says why itself", ended_with=status.exit_code)
             if status.failures >= START_FAILURES_ALLOWED:
                 raise self._failed(status.name, f"it ended {status.failures} times, {ending(status.exit_code)}")
         return not self.starting()
 
-    def _failed(self, name: str, reason: str) -> ProcessFailed:
-        return ProcessFailed(name, reason, self._spawner.log_path(name), self._spawner.last_lines(name))
+    def _failed(self, name: str, reason: str, *, ended_with: int | None = None) -> ProcessFailed:
+        log, last_lines = self._spawner.log_path(name), self._spawner.last_lines(name)
+        return ProcessFailed(name, reason, log, last_lines, ended_with=ended_with)
 
     def _on_change(self, status: Status) -> None:
         self._report(status)

@@ -123,7 +123,8 @@ def test_what_operations_look_at_stays_inside(stack: Stack):
         assert outside.get("/metrics").status_code == 404
         assert outside.get("/healthz").status_code == 200
     answer = httpx.get(f"http://127.0.0.1:{stack.http_port}/docs")
-    assert (answer.status_code, answer.headers["location"]) == (308, "https://127.0.0.1/docs")
+    moved = f"https://127.0.0.1:{stack.https_port}/docs"
+    assert (answer.status_code, answer.headers["location"]) == (308, moved)
 
 
 def test_prometheus_sees_every_process(stack: Stack):

@@ -50,6 +50,30 @@ def test_defaults_of_compose_are_those_that_are_explained():
         assert explained[name] == default, name
 
 
+@pytest.mark.parametrize("service", ["twin", "anomaly", "anomaly-worker"])
+def test_files_that_come_in_are_written_to_a_disk_and_not_to_memory(service: str):
+    told = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))["services"][service]
+    volumes = {volume.split(":")[1] for volume in told["volumes"] if not volume.endswith(":ro")}
+    assert str(Path(told["environment"]["TMPDIR"]).parent) in volumes
+    assert told["environment"].items() >= {"FUTAGO_STORE_URL": "file:///var/lib/futago"}.items()
+
+
+def test_the_folder_for_files_that_come_in_is_made_before_the_process_starts(tmp_path: Path):
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\nls -d "$TMPDIR" && echo "$TWIN_PORT" "$@"\n', encoding="utf-8")
+    python.chmod(0o755)
+    folder = tmp_path / "cache" / "tmp"
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "SERVICE": "services.twin.app", "PORT": "8101"}
+    done = subprocess.run(
+        ["sh", DEPLOY / "container" / "entrypoint.sh"],
+        env={**environment, "TMPDIR": str(folder)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines() == [str(folder), "8101 -m services.twin.app"]
+
+
 def gateway_as_composed(monkeypatch: pytest.MonkeyPatch, chosen: Mapping[str, str]) -> GatewaySettings:
     """The gateway's settings, as Compose hands them over with these lines in `.env`."""
     compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
@@ -85,6 +109,18 @@ def test_compose_tells_the_gateway_what_a_security_officer_chose(monkeypatch: py
     assert [each.issuer for each in settings.identity_providers] == ["https://sso.example.com"]
 
 
+def test_plain_http_is_sent_on_to_the_port_that_speaks_tls(tmp_path: Path):
+    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
+    shell, option, script = compose["services"]["nginx"]["entrypoint"]
+    written = script.replace("${HTTPS_PORT:-8443}", "9443").replace("$$", "$").replace("/tmp/", f"{tmp_path}/")
+    before, _, started = written.partition(" && ")
+    subprocess.run([shell, option, before], check=True)
+    redirect = (tmp_path / "redirect.conf").read_text(encoding="utf-8")
+    assert redirect == "return 308 https://$host:9443$request_uri;\n"
+    assert "include /tmp/redirect.conf;" in (DEPLOY / "nginx" / "nginx.conf").read_text(encoding="utf-8")
+    assert started == "exec nginx -g 'daemon off;'"
+
+
 def test_prometheus_knows_where_the_runbooks_are_and_alerts_have_no_label_of_it():
     config = yaml.safe_load((DEPLOY / "monitoring" / "prometheus.yml").read_text(encoding="utf-8"))
     assert config["global"]["external_labels"] == {"runbooks": "${RUNBOOKS}"}
@@ -102,5 +138,6 @@ def test_a_unit_may_do_no_more_than_it_needs(unit: Path):
         "ProtectSystem=strict",
         "CapabilityBoundingSet=\n",
         "UMask=0077",
+        "RestartPreventExitStatus=",
     ):
         assert line in text, line
