@@ -20,6 +20,8 @@ SERVICES = ("twin", "anomaly", "planner")
 WORKERS = ("anomaly", "planner")
 PORTS_NEEDED = 1 + len(SERVICES) + len(WORKERS)
 """Ports on the loopback address: the embedded server, the services, and the workers' metrics."""
+# A browser refuses plain HTTP on every port of a machine for as long as one of its answers said so.
+_HSTS = {"GATEWAY_HSTS_MAX_AGE_S": "300", "GATEWAY_HSTS_INCLUDE_SUBDOMAINS": "false"}
 WORKER_GRACE_S = 10.0
 """A job that takes longer than this to finish is stopped and started again at the next start of the suite."""
 
@@ -72,6 +74,7 @@ class Layout:
             f"GATEWAY_{name.upper()}_URL": f"http://{LOOPBACK}:{port}" for name, port in self.service_ports.items()
         }
         return {
+            **({} if self.tls is None else _HSTS),
             **self.common(),
             **upstreams,
             **self._tls_environment(),
@@ -90,8 +93,6 @@ class Layout:
         return {
             "GATEWAY_TLS_CERT_FILE": str(self.tls.certificate),
             "GATEWAY_TLS_KEY_FILE": str(self.tls.key),
-            # A browser would from then on refuse plain HTTP on every other port of this machine too.
-            "GATEWAY_HSTS_MAX_AGE_S": "0",
         }
 
 

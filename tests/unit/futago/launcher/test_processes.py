@@ -94,12 +94,14 @@ def test_with_tls_the_gateway_gets_its_certificate_and_users_an_https_address(tm
     with_tls = replace(layout(tmp_path), tls=files)
     told = with_tls.gateway_environment()
     assert (told["GATEWAY_TLS_CERT_FILE"], told["GATEWAY_TLS_KEY_FILE"]) == (str(files.certificate), str(files.key))
-    # Browsers would keep it for every port of this machine.
-    assert told["GATEWAY_HSTS_MAX_AGE_S"] == "0"
+    # Browsers keep it for every port of this machine: not for long, unless the user says so.
+    assert told["GATEWAY_HSTS_MAX_AGE_S"] == "300"
+    insisting = replace(with_tls, outer={"GATEWAY_HSTS_MAX_AGE_S": "86400"})
+    assert insisting.gateway_environment()["GATEWAY_HSTS_MAX_AGE_S"] == "86400"
     assert with_tls.url == "https://localhost:8080"
     welcome = bootstrap.welcome(with_tls)
     assert with_tls.url in welcome
-    assert not [name for name in layout(tmp_path).gateway_environment() if "TLS" in name]
+    assert not [name for name in layout(tmp_path).gateway_environment() if "TLS" in name or "HSTS" in name]
 
 
 def test_the_key_of_tls_is_told_to_the_gateway_alone(tmp_path: Path):
