@@ -56,15 +56,14 @@ class BoundedServer(uvicorn.Server):
             ("service", "reason"),
             registry=app.metrics.registry,
         )
-        ends_s = Gauge(
+        self._ends_s = Gauge(
             "futago_tls_certificate_not_after_timestamp_seconds",
             "When the certificate ends that is shown to clients, or one that vouches for it",
             ("service",),
             registry=app.metrics.registry,
         )
         if self._certificate is not None:
-            certificate = self._certificate
-            ends_s.labels(settings.service).set_function(lambda: certificate.ends_s)
+            self._show_end(self._certificate)
         self._refused = {refusal: refused.labels(settings.service, refusal.name.lower()) for refusal in Refusal}
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
@@ -98,8 +97,8 @@ class BoundedServer(uvicorn.Server):
         """Look after the connections every second, and after the certificate every two."""
         if counter % _TICKS_PER_SWEEP == 0:
             self._register.sweep()
-        if self._certificate is not None and counter % _TICKS_PER_CERTIFICATE_CHECK == 0:
-            self._certificate.reload_if_changed()
+        if counter % _TICKS_PER_CERTIFICATE_CHECK == 0:
+            self._renew_certificate()
         return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -107,6 +106,16 @@ class BoundedServer(uvicorn.Server):
             super().handle_exit(sig, frame)
         else:
             self._loop.call_soon_threadsafe(self._begin_drain)
+
+    def _renew_certificate(self) -> None:
+        if self._certificate is not None and self._certificate.reload_if_changed():
+            self._show_end(self._certificate)
+
+    def _show_end(self, certificate: ServerCertificate) -> None:
+        if certificate.ends_s is None:
+            self._ends_s.remove(self._settings.service)
+        else:
+            self._ends_s.labels(self._settings.service).set(certificate.ends_s)
 
     def _state_of_redirects(self) -> ServerState:
         # Ends with the other connections, and has none of their headers: over plain HTTP there is no HSTS.

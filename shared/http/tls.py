@@ -31,7 +31,8 @@ class ServerCertificate:
     Attributes
     ----------
     ends_s
-        When the first certificate of the chain ends that is in use [s since 1970].
+        When the first certificate of the chain ends that is in use [s since 1970]; `None` where OpenSSL serves a chain
+        that cannot be read here.
     """
 
     def __init__(self, certificate: Path, key: Path) -> None:
@@ -42,7 +43,7 @@ class ServerCertificate:
         self.context.set_alpn_protocols(["http/1.1"])
         self.context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
         self._loaded = self._stamp()
-        self._load(self.context)
+        _load(self.context, certificate, key)
         self.ends_s = self._end_s()
 
     def reload_if_changed(self) -> bool:
@@ -55,9 +56,9 @@ class ServerCertificate:
             if stamp == self._loaded:
                 return False
             # Tried on a context of its own first: a key that does not fit would leave this one unusable.
-            self._load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+            _load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), self._certificate, self._key)
             ends_s = self._end_s()
-            self._load(self.context)
+            _load(self.context, self._certificate, self._key)
         except OSError as error:
             log.warning("certificate_not_reloaded", file=str(self._certificate), reason=str(error))
             return False
@@ -65,20 +66,23 @@ class ServerCertificate:
         log.info("certificate_reloaded", file=str(self._certificate))
         return True
 
-    def _load(self, context: ssl.SSLContext) -> None:
-        # The empty password keeps OpenSSL from asking for one at the terminal.
-        context.load_cert_chain(self._certificate, self._key, password="")
-
-    def _end_s(self) -> float:
+    def _end_s(self) -> float | None:
         try:
             chain = x509.load_pem_x509_certificates(self._certificate.read_bytes())
         except (ValueError, x509.InvalidVersion) as error:
-            raise OSError(f"a certificate of the chain does not follow RFC 5280: {error}") from error
+            # OpenSSL takes more than RFC 5280 allows: what it serves is served, only its end is not told.
+            log.warning("certificate_end_unknown", file=str(self._certificate), reason=str(error))
+            return None
         return min(each.not_valid_after_utc.timestamp() for each in chain)
 
     def _stamp(self) -> tuple[tuple[int, int], ...]:
         # With the inode, as a renewal may replace a file by one of the same second.
         return tuple((status.st_mtime_ns, status.st_ino) for status in map(os.stat, (self._certificate, self._key)))
+
+
+def _load(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
+    # The empty password keeps OpenSSL from asking for one at the terminal.
+    context.load_cert_chain(certificate, key, password="")
 
 
 def usable_certificate(certificate: Path | None, key: Path | None) -> Check:
@@ -90,7 +94,7 @@ def usable_certificate(certificate: Path | None, key: Path | None) -> Check:
         if certificate is None or key is None:
             return "TLS needs both a certificate and its key: tls_cert_file and tls_key_file"
         try:
-            ServerCertificate(certificate, key)
+            _load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), certificate, key)
         except OSError as error:
             return f"TLS: {certificate} with {key} is of no use ({error.strerror or error})"
         return None

@@ -2,11 +2,13 @@
 
 import os
 import ssl
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
+import structlog
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from fastapi import FastAPI
@@ -66,34 +68,63 @@ def test_a_chain_ends_with_its_first_certificate_that_does(files: TlsFiles, tmp_
     assert ServerCertificate(files.certificate, files.key).ends_s == end_s(older.authority)
 
 
-def test_the_end_is_a_metric_of_a_process_that_speaks_tls_and_of_no_other(files: TlsFiles):
-    class Plain(ProcessSettings):
-        service: ClassVar[str] = "plant"
+class Plant(ProcessSettings):
+    service: ClassVar[str] = "plant"
 
-    def shown(settings: ProcessSettings) -> list[str]:
-        metrics = ServiceMetrics("plant")
+
+class Served:
+    """A server of a process that is never started, and what its metrics tell of TLS."""
+
+    def __init__(self, files: TlsFiles | None = None) -> None:
+        self._metrics = ServiceMetrics("plant")
         api = FastAPI()
-        BoundedServer(ServiceApp(api, api, Readiness(), metrics), settings)
-        lines = metrics.exposition().decode().splitlines()
+        tls = {} if files is None else {"tls_cert_file": files.certificate, "tls_key_file": files.key}
+        self.server = BoundedServer(ServiceApp(api, api, Readiness(), self._metrics), Plant(port=0, **tls))
+
+    def shown(self) -> list[str]:
+        lines = self._metrics.exposition().decode().splitlines()
         return [line for line in lines if line.startswith("futago_tls_")]
 
-    assert shown(Plain(port=0)) == []
-    (line,) = shown(Plain(port=0, tls_cert_file=files.certificate, tls_key_file=files.key))
+
+def test_the_end_is_a_metric_of_a_process_that_speaks_tls_and_of_no_other(files: TlsFiles):
+    assert Served().shown() == []
+    (line,) = Served(files).shown()
     assert line.startswith('futago_tls_certificate_not_after_timestamp_seconds{service="plant"} ')
     assert float(line.split()[1]) == end_s(files.certificate)
 
 
-@pytest.mark.parametrize("strange", ["another kind of block", "a version that is none"])
-def test_a_certificate_that_only_openssl_takes_is_refused_with_a_reason(files: TlsFiles, strange: str):
-    good = x509.load_pem_x509_certificate(files.certificate.read_bytes())
-    if strange == "another kind of block":
-        files.certificate.write_bytes(good.public_bytes(Encoding.PEM).replace(b"CERTIFICATE", b"TRUSTED CERTIFICATE"))
-    else:
-        version_3, version_6 = b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x05"
-        der = good.public_bytes(Encoding.DER).replace(version_3, version_6, 1)
-        files.certificate.write_text(ssl.DER_cert_to_PEM_cert(der))
-    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(files.certificate, files.key)
-    assert "RFC 5280" in (usable_certificate(files.certificate, files.key)() or "")
+def changed(certificate: bytes, old: bytes, new: bytes) -> bytes:
+    der = x509.load_pem_x509_certificate(certificate).public_bytes(Encoding.DER)
+    assert old in der
+    return ssl.DER_cert_to_PEM_cert(der.replace(old, new, 1)).encode()
+
+
+STRANGE: dict[str, Callable[[bytes, bytes], bytes]] = {
+    "another kind of block": lambda leaf, _: leaf.replace(b"CERTIFICATE", b"TRUSTED CERTIFICATE"),
+    "a version that is none": lambda leaf, _: changed(leaf, b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x05"),
+    # In DER, a time ends in "Z" (X.690, 11.8.1).
+    "a time of another form above it": lambda leaf, above: leaf + changed(above, b"Z\x17\r", b"+\x17\r"),
+    "a line of text like the start of a block": lambda leaf, above: leaf + b"-----BEGIN CERTIFICATE----- 2\n" + above,
+}
+
+
+@pytest.mark.parametrize("strange", STRANGE.values(), ids=STRANGE)
+async def test_a_chain_that_only_openssl_can_read_is_served_and_its_end_is_left_out_with_one_warning(
+    files: TlsFiles, strange: Callable[[bytes, bytes], bytes]
+):
+    good = files.certificate.read_bytes()
+    files.certificate.write_bytes(strange(good, files.authority.read_bytes()))
+    with structlog.testing.capture_logs() as logged:
+        assert usable_certificate(files.certificate, files.key)() is None
+        served = Served(files)
+    assert [(line["log_level"], line["event"]) for line in logged] == [("warning", "certificate_end_unknown")]
+    assert served.shown() == []
+
+    for content, lines in ((good, 1), (strange(good, files.authority.read_bytes()), 0)):
+        files.certificate.write_bytes(content)
+        os.utime(files.certificate, ns=(lines, lines))
+        await served.server.on_tick(0)
+        assert len(served.shown()) == lines
 
 
 def test_a_renewal_that_is_half_done_is_left_for_later(files: TlsFiles, tmp_path: Path):
