@@ -102,6 +102,7 @@ class SqlKeys:
 
     def _note_uses(self, uses: Mapping[str, datetime]) -> None:
         with write(self._engine) as connection:
+            # In one order, which whoever ends all keys of a user keeps to as well.
             for key_id, moment in sorted(uses.items()):
                 used_ms = to_ms(moment)
                 earlier = or_(api_keys.c.last_used_at_ms.is_(None), api_keys.c.last_used_at_ms < used_ms)

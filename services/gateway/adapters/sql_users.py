@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from anyio import to_thread
-from sqlalchemy import Connection, Engine, Row, delete, insert, select, update
+from sqlalchemy import Connection, Engine, LargeBinary, Row, cast, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from services.gateway.adapters.moments import from_ms, optional_from_ms, to_ms
@@ -26,7 +26,7 @@ _ADMINISTRATORS = ("administrators",)
 
 
 class SqlUsers:
-    """Implements `user_store.UserStore` and `audit_search.UserNames`."""
+    """Implements `user_store.UserStore`."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -39,9 +39,6 @@ class SqlUsers:
 
     async def page(self, *, limit: int, cursor: str | None, shown: Shown) -> Page[User]:
         return await to_thread.run_sync(self._page, limit, read_cursor(cursor), shown)
-
-    async def names(self, shown: Shown) -> frozenset[str]:
-        return await to_thread.run_sync(self._names, shown)
 
     async def change(self, username: str, change: UserChange, now: datetime, *, check: Check) -> User:
         return await to_thread.run_sync(self._change, username, change, now, check)
@@ -88,11 +85,6 @@ class SqlUsers:
         query = select(users).where(users.c.deleted_at_ms.is_(None))
         with read(self._engine) as connection:
             return shown_page(connection, query, users.c.username, after=after, limit=limit, show=show)
-
-    def _names(self, shown: Shown) -> frozenset[str]:
-        with read(self._engine) as connection:
-            rows = connection.execute(select(users.c.username, users.c.assets)).all()
-        return frozenset(row.username for row in rows if shown(row.username, tuple(row.assets)))
 
     def _change(self, username: str, change: UserChange, now: datetime, check: Check) -> User:
         with write(self._engine) as connection:
@@ -141,6 +133,7 @@ class SqlUsers:
             connection.execute(
                 update(users).where(users.c.username == username).values(deleted_at_ms=to_ms(now), password_hash="")
             )
+            _lock_keys(connection, username)
             connection.execute(delete(api_keys).where(api_keys.c.owner == username))
             drop_factor(connection, username)
             end_sessions(connection, username, now)
@@ -192,9 +185,19 @@ def end_sessions(connection: Connection, username: str, now: datetime, *, kept: 
 
 
 def _deactivate_keys(connection: Connection, username: str) -> None:
+    _lock_keys(connection, username)
     # What was verified with them before has the stamp of their owner, whose generation rises too.
     own = (api_keys.c.owner == username) & api_keys.c.active.is_(True)
     connection.execute(update(api_keys).where(own).values(active=False, generation=api_keys.c.generation + 1))
+
+
+def _lock_keys(connection: Connection, username: str) -> None:
+    # In the order in which `SqlKeys.note_uses` takes them, that of Python, whatever order the database has for text:
+    # otherwise each would wait for a row that the other holds, and PostgreSQL would end one of them.
+    in_order = cast(api_keys.c.key_id, LargeBinary)
+    connection.execute(
+        select(api_keys.c.key_id).where(api_keys.c.owner == username).order_by(in_order).with_for_update()
+    )
 
 
 def drop_factor(connection: Connection, username: str) -> None:
