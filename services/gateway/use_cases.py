@@ -61,7 +61,7 @@ def use_cases(parts: Parts) -> list[tuple[type, object]]:
             IdentityAdministration,
             IdentityAdministration(identities=stores.identities, floors=parts.floors, audit=stores.audit, clock=clock),
         ),
-        (AuditSearch, AuditSearch(parts.audit.book, stores.users)),
+        (AuditSearch, AuditSearch(parts.audit.book)),
         (EventDesk, EventDesk(feed=parts.event_hub, floors=parts.gatehouse.known, clock=clock)),
         (AlertList, AlertList(alerts=stores.alerts, audit=stores.audit, clock=clock)),
         (JobDesk, JobDesk(jobs=stores.jobs, floors=parts.floors, audit=stores.audit, clock=clock)),

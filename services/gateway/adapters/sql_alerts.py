@@ -11,6 +11,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from services.gateway.adapters.alert_rows import stored_alert
 from services.gateway.adapters.moments import to_ms
 from services.gateway.adapters.sql_notices import want_notice
+from services.gateway.adapters.subtrees import lies_within
 from services.gateway.adapters.tables import alerts
 from services.gateway.domain.alerts import AlertFilter, AlertState, StoredAlert
 from services.gateway.domain.errors import AlertMissing, InvalidQuery
@@ -70,9 +71,9 @@ class SqlAlerts:
         if wanted.severity is not None:
             query = query.where(alerts.c.severity == wanted.severity.value)
         if wanted.asset is not None:
-            query = query.where(_below(wanted.asset))
+            query = query.where(self._below([wanted.asset]))
         if wanted.roots:
-            query = query.where(or_(*(_below(root) for root in wanted.roots)))
+            query = query.where(self._below(wanted.roots))
         with read(self._engine) as connection:
             rows = connection.execute(query).all()
         last = rows[limit - 1] if len(rows) > limit else None
@@ -80,6 +81,9 @@ class SqlAlerts:
             tuple(map(stored_alert, rows[:limit])),
             None if last is None else write_cursor(f"{last.occurred_at_ms} {last.alert_id}"),
         )
+
+    def _below(self, roots: Sequence[str]) -> ColumnElement[bool]:
+        return lies_within(alerts.c.asset, roots, self._engine.dialect)
 
     def _acknowledge(self, alert_id: str, *, by: str, now: datetime) -> StoredAlert:
         with write(self._engine) as connection:
@@ -138,10 +142,6 @@ def _put(connection: Connection, alert: Alert) -> bool:
             )
         )
     return True
-
-
-def _below(root: str) -> ColumnElement[bool]:
-    return or_(alerts.c.asset == root, alerts.c.asset.startswith(f"{root}.", autoescape=True))
 
 
 def _position(cursor: str | None) -> tuple[int, str] | None:

@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from anyio import CapacityLimiter, to_thread
-from sqlalchemy import Engine, Select, func, select
+from sqlalchemy import Engine, Select, func, literal, select
 
 from services.gateway.adapters.audit_rows import entry_of, read_ends, read_head, read_slice, read_start
 from services.gateway.adapters.moments import to_ms
+from services.gateway.adapters.subtrees import users_within
 from services.gateway.adapters.tables import audit_entries
 from services.gateway.domain.audit import Entry, storable
 from services.gateway.domain.audit_seals import SealJudge
@@ -91,7 +92,7 @@ class SqlAuditBook:
 
     def _page(self, wanted: AuditFilter, limit: int, before: int | None) -> Page[Entry]:
         columns = audit_entries.c
-        query = _filtered(select(audit_entries), wanted).order_by(columns.sequence.desc()).limit(limit + 1)
+        query = self._filtered(wanted).order_by(columns.sequence.desc()).limit(limit + 1)
         if before is not None:
             query = query.where(columns.sequence < before)
         with read(self._engine) as connection:
@@ -101,7 +102,7 @@ class SqlAuditBook:
 
     def _following(self, wanted: AuditFilter, after: int, up_to: int, limit: int) -> list[Entry]:
         columns = audit_entries.c
-        query = _filtered(select(audit_entries), wanted).order_by(columns.sequence).limit(limit)
+        query = self._filtered(wanted).order_by(columns.sequence).limit(limit)
         with read(self._engine) as connection:
             rows = connection.execute(query.where(columns.sequence > after, columns.sequence <= up_to)).all()
         return [entry_of(row) for row in rows]
@@ -110,13 +111,19 @@ class SqlAuditBook:
         with read(self._engine) as connection:
             return read_head(connection).sequence
 
+    def _filtered(self, wanted: AuditFilter) -> Select[Any]:
+        query = _matching(wanted)
+        if (reach := wanted.reach) is None:
+            return query
+        # In one set with the others: as a condition of its own, SQLite would sort all that is found for every page.
+        names = users_within(reach.assets, self._engine.dialect).union_all(select(literal(reach.subject)))
+        return query.where(audit_entries.c.username.in_(names))
 
-def _filtered(query: Select[Any], wanted: AuditFilter) -> Select[Any]:
-    columns = audit_entries.c
+
+def _matching(wanted: AuditFilter) -> Select[Any]:
+    columns, query = audit_entries.c, select(audit_entries)
     if wanted.user is not None:
         query = query.where(columns.username == storable(wanted.user))
-    if wanted.users is not None:
-        query = query.where(columns.username.in_(wanted.users))
     if wanted.action_prefix is not None:
         # Neither LIKE nor a range means the same on both databases; this does.
         prefix = storable(wanted.action_prefix)

@@ -7,13 +7,28 @@ from typing import Protocol
 
 from services.gateway.domain.audit import Entry, Head
 from services.gateway.domain.audit_verification import Progress, Verification
-from services.gateway.domain.delegation import Shown, shown_to
 from services.gateway.domain.errors import InvalidQuery
 from services.gateway.domain.pages import Page, read_cursor, write_cursor
 from shared.principal import Principal
 
 _ANY = "*"
 _AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What somebody reads who is limited to assets: what they did themselves, and what users did whom they administer.
+
+    Parameters
+    ----------
+    subject
+        Who reads; somebody whom an identity provider vouches for is no user here.
+    assets
+        Subtrees that they are limited to; not empty. `delegation.reaches` says which users lie within.
+    """
+
+    subject: str
+    assets: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +41,8 @@ class AuditFilter:
         The whole name; one that ends in `*` stands for all that begin so.
     since, until
         From, and up to but without.
-    users
-        Only what these did; `None` for everybody.
+    reach
+        Only what lies within it.
     """
 
     user: str | None = None
@@ -37,7 +52,7 @@ class AuditFilter:
     until: datetime | None = None
     address: str | None = None
     request_id: str | None = None
-    users: frozenset[str] | None = None
+    reach: Reach | None = None
 
     @property
     def action_prefix(self) -> str | None:
@@ -87,31 +102,19 @@ class AuditBook(Protocol):
         ...
 
 
-class UserNames(Protocol):
-    """Finds users, those who were deleted too."""
-
-    async def names(self, shown: Shown) -> frozenset[str]:
-        """Names of the users that are shown."""
-        ...
-
-
 class AuditSearch:
-    """What those who may read the trail do with it.
+    """What those who may read the trail do with it."""
 
-    Who is limited to assets reads what they did themselves, and what the users whom they administer did.
-    """
-
-    def __init__(self, book: AuditBook, users: UserNames) -> None:
+    def __init__(self, book: AuditBook) -> None:
         self._book = book
-        self._users = users
 
     async def page(self, caller: Principal, wanted: AuditFilter, *, limit: int, cursor: str | None) -> Page[Entry]:
         """List entries, newest first; what is added meanwhile does not move the pages that follow."""
-        return await self._book.page(await self._readable(caller, wanted), limit=limit, cursor=cursor)
+        return await self._book.page(_readable(caller, wanted), limit=limit, cursor=cursor)
 
     async def everything(self, caller: Principal, wanted: AuditFilter) -> AsyncIterator[Entry]:
         """All entries there are now, oldest first, however many."""
-        wanted = await self._readable(caller, wanted)
+        wanted = _readable(caller, wanted)
         after, up_to = 0, await self._book.newest()
         while entries := await self._book.following(wanted, after=after, up_to=up_to, limit=_AT_ONCE):
             for entry in entries:
@@ -129,11 +132,9 @@ class AuditSearch:
         part = await self._book.verify(None if cursor is None else _read_progress(cursor))
         return Reading(part.found, None if part.progress is None else _write_progress(part.progress))
 
-    async def _readable(self, caller: Principal, wanted: AuditFilter) -> AuditFilter:
-        if not caller.assets:
-            return wanted
-        # Somebody whom an identity provider vouches for is no user here.
-        return replace(wanted, users=await self._users.names(shown_to(caller)) | {caller.subject})
+
+def _readable(caller: Principal, wanted: AuditFilter) -> AuditFilter:
+    return replace(wanted, reach=Reach(caller.subject, caller.assets)) if caller.assets else wanted
 
 
 def _write_progress(progress: Progress) -> str:
