@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 
 from services.gateway.adapters.moments import from_ms, to_ms
 from services.gateway.adapters.tables import audit_entries, audit_head, audit_start
-from services.gateway.domain.audit import Entry, Event, Head, Source, append
+from services.gateway.domain.audit import UNREADABLE, Entry, Event, Head, Source, append
 from services.gateway.domain.audit_seals import Seal, SealKind
 from services.gateway.domain.errors import AuditTrailBroken
 
@@ -105,11 +105,16 @@ def read_slice(connection: Connection, after: int, up_to: int, limit: int) -> li
 
 
 def entry_of(row: Row[Any]) -> Entry:
-    """An entry as its row tells."""
+    """An entry as its row tells; `UNREADABLE` in its place where somebody wrote what no entry of ours can hold."""
+    texts = (row.username, row.action, row.resource, row.address, row.request_id, row.digest)
+    try:
+        at = from_ms(row.at_ms)
+    except (TypeError, ValueError, OverflowError):
+        at = None
+    if at is None or not isinstance(row.facts, dict) or not all(isinstance(text, str) for text in texts):
+        return Entry(row.sequence, UNREADABLE, str(row.digest))
     source = Source(row.address, row.request_id)
-    event = Event(
-        from_ms(row.at_ms), row.username, row.action, row.resource, row.success, source=source, facts=row.facts
-    )
+    event = Event(at, row.username, row.action, row.resource, row.success, source=source, facts=row.facts)
     return Entry(row.sequence, event, row.digest)
 
 

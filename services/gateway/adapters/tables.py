@@ -19,6 +19,7 @@ from sqlalchemy import (
     text,
 )
 
+from services.gateway.adapters.stored_facts import StoredFacts
 from shared.database import migrate
 
 HISTORY = "gateway"
@@ -145,7 +146,7 @@ audit_entries = Table(
     Column("success", Boolean(create_constraint=False), nullable=False),
     Column("address", Text, nullable=False),
     Column("request_id", Text, nullable=False),
-    Column("facts", JSON, nullable=False),
+    Column("facts", StoredFacts, nullable=False),
     Column("digest", String(64), nullable=False),
     Index("ix_audit_entries_username", "username", "sequence"),
     Index("ix_audit_entries_action", "action", "sequence"),

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from shared.clock import rfc3339
@@ -102,6 +102,12 @@ class Event:
     success: bool
     source: Source
     facts: Mapping[str, JSON] = field(default_factory=dict)
+
+
+# Stands for what somebody wrote into the table that is no entry: the chain does not hold it, and a search shows it.
+UNREADABLE = Event(
+    datetime(1970, 1, 1, tzinfo=UTC), SYSTEM, "audit.unreadable", "", success=False, source=Source("", "")
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""A stranger who knocks a thousand times a second: told once at once, and then counted.
+"""A stranger who knocks a thousand times a second: told at first, and then counted.
 
 Only what nobody proved to have done is counted together; an access of a verified caller is always an entry of its own.
 """
@@ -13,6 +13,10 @@ from shared.errors import JSON
 WINDOW = timedelta(minutes=1)
 # Addresses that are told apart within a window; a flood from more of them shares one entry a minute.
 ADDRESSES = 1_000
+# Refusals that are entries of their own although their address has one: whoever tries a door by hand is told of with
+# each request, and a flood costs the disk five entries a second.
+SINGLE = 1_000
+SINGLE_PER_S = 5.0
 _VARIOUS = "various"
 
 
@@ -24,12 +28,21 @@ class _Window:
 
 
 class Repeats:
-    """Counts refusals of strangers by address and status."""
+    """Counts refusals of strangers by address and status.
 
-    def __init__(self, window: timedelta = WINDOW, addresses: int = ADDRESSES) -> None:
+    Parameters
+    ----------
+    single
+        How many of those that repeat one are not counted, if they come at once; of all strangers together.
+    """
+
+    def __init__(self, window: timedelta = WINDOW, addresses: int = ADDRESSES, single: int = SINGLE) -> None:
         self._window = window
         self._addresses = addresses
         self._windows: dict[tuple[str, JSON], _Window] = {}
+        self._single = single
+        self._left = float(single)
+        self._left_at: datetime | None = None
 
     def swallow(self, event: Event) -> bool:
         """Whether this event was counted with one that is written already, and so is not to be written itself."""
@@ -44,8 +57,18 @@ class Repeats:
         if window is None or (event.at >= window.ends_at and window.first is None):
             self._windows[key] = _Window(event.at + self._window)
             return False
+        if self._take_single(event.at):
+            return False
         window.repeated += 1
         window.first = window.first or event
+        return True
+
+    def _take_single(self, at: datetime) -> bool:
+        passed_s = 0.0 if self._left_at is None else max(0.0, (at - self._left_at).total_seconds())
+        self._left, self._left_at = min(self._single, self._left + passed_s * SINGLE_PER_S), at
+        if self._left < 1:
+            return False
+        self._left -= 1
         return True
 
     def ended(self, now: datetime) -> list[Event]:

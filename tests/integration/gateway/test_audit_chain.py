@@ -3,6 +3,7 @@
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -157,6 +158,34 @@ def test_tampering_is_found_at_the_entry_it_touched(engine: Engine, name: str):
 
 
 @pytest.mark.parametrize(
+    "written",
+    [
+        "facts = 'no json'",
+        "facts = '[1]'",
+        "facts = '{\"status\": NaN}'",
+        "facts = x'ff00'",
+        "at_ms = 'yesterday'",
+        "at_ms = 9e30",
+        "at_ms = 1.5",
+        "username = x'ff00'",
+        "digest = x'ff00'",
+    ],
+)
+async def test_what_no_entry_can_hold_is_found_as_tampering_and_hides_no_other_entry(tmp_path: Path, written: str):
+    url = f"sqlite:///{tmp_path / 'trail.db'}"
+    migrate_gateway(url)
+    engine = open_engine(url)
+    SqlAudit(engine).append([event(number) for number in range(6)])
+    tamper(engine, text(f"UPDATE audit_entries SET {written} WHERE sequence = 3"))
+    found = verify(engine)
+    assert (found.intact, found.first_bad_sequence) == (False, 3)
+    assert not checkpoints(engine, FakeClock()).look()
+    page = await AuditSearch(SqlAuditBook(engine, JUDGE)).page(ROOT, AuditFilter(), limit=10, cursor=None)
+    assert [entry.event.action for entry in page.items] == ["GET /x"] * 3 + ["audit.unreadable"] + ["GET /x"] * 2
+    engine.dispose()
+
+
+@pytest.mark.parametrize(
     "statement",
     [
         "UPDATE audit_entries SET username = 'eve' WHERE sequence = 3",
@@ -285,7 +314,7 @@ def test_what_was_not_exported_or_was_tampered_with_is_not_cut(engine: Engine):
 
 
 async def test_pages_stand_still_while_entries_are_added_and_filters_find_what_they_name(engine: Engine):
-    audit, book = SqlAudit(engine), AuditSearch(SqlAuditBook(engine, JUDGE), SqlUsers(engine))
+    audit, book = SqlAudit(engine), AuditSearch(SqlAuditBook(engine, JUDGE))
     audit.append([event(number, "ann" if number % 2 else "bob") for number in range(6)])
     audit.append([Event(NOW, "eve", "auth.login", "eve", False, Source("198.51.100.9", "l1"))])
     first = await book.page(ROOT, AuditFilter(), limit=3, cursor=None)
@@ -312,7 +341,7 @@ async def test_pages_stand_still_while_entries_are_added_and_filters_find_what_t
 
 async def test_a_long_trail_is_verified_in_parts_that_add_up(engine: Engine):
     SqlAudit(engine).append([event(number) for number in range(1200)])
-    book = AuditSearch(SqlAuditBook(engine, JUDGE, verify_s=0), SqlUsers(engine))
+    book = AuditSearch(SqlAuditBook(engine, JUDGE, verify_s=0))
     parts = [await book.verify(None)]
     while parts[-1].next_cursor is not None:
         parts.append(await book.verify(parts[-1].next_cursor))

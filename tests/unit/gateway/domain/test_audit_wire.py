@@ -68,8 +68,18 @@ def refusal(address: str = "192.0.2.1", status: int = 401, after_s: float = 0, u
     return Event(at, user, "GET /x", "/x", success=False, source=Source(address, "r1"), facts={"status": status})
 
 
+def test_a_stranger_who_tries_by_hand_is_told_of_with_each_request_and_a_flood_costs_five_entries_a_second():
+    repeats = Repeats(single=3)
+    assert [repeats.swallow(refusal()) for _ in range(6)] == [False] * 4 + [True] * 2
+    assert [repeats.swallow(refusal(after_s=0.4)) for _ in range(3)] == [False] * 2 + [True]
+    # However long it was quiet, three come at once; what is left is of all strangers together.
+    assert [repeats.swallow(refusal(after_s=9)) for _ in range(4)] == [False] * 3 + [True]
+    assert [repeats.swallow(refusal("192.0.2.2", after_s=9)) for _ in range(2)] == [False, True]
+    assert [event.facts["repeated"] for event in repeats.all()] == [4, 1]
+
+
 def test_what_a_stranger_repeats_within_a_minute_is_one_entry_with_its_number():
-    repeats = Repeats()
+    repeats = Repeats(single=0)
     assert [repeats.swallow(refusal(after_s=second)) for second in range(5)] == [False, True, True, True, True]
     assert repeats.ended(NOW + timedelta(seconds=59)) == []
     (told,) = repeats.ended(NOW + timedelta(seconds=60))
@@ -82,7 +92,7 @@ def test_what_a_stranger_repeats_within_a_minute_is_one_entry_with_its_number():
 
 
 def test_addresses_and_statuses_are_told_apart_and_callers_and_successes_never_counted():
-    repeats = Repeats()
+    repeats = Repeats(single=0)
     for event in (refusal(), refusal("192.0.2.2"), refusal(status=429), refusal(user="ann"), refusal(user="ann")):
         assert not repeats.swallow(event)
     for event in (refusal(), refusal("192.0.2.2"), refusal(status=429)):
@@ -91,7 +101,7 @@ def test_addresses_and_statuses_are_told_apart_and_callers_and_successes_never_c
 
 
 def test_a_flood_from_very_many_addresses_does_not_fill_the_memory():
-    repeats = Repeats(addresses=3)
+    repeats = Repeats(addresses=3, single=0)
     written = [number for number in range(100) if not repeats.swallow(refusal(f"198.51.100.{number}"))]
     assert len(written) == 4
     (told,) = repeats.all()
@@ -99,7 +109,7 @@ def test_a_flood_from_very_many_addresses_does_not_fill_the_memory():
 
 
 def test_nothing_counted_is_lost_when_the_next_comes_before_the_window_was_looked_at():
-    repeats = Repeats()
+    repeats = Repeats(single=0)
     told = sum(not repeats.swallow(refusal(after_s=second)) for second in range(0, 300, 50))
     counted = sum(event.facts["repeated"] for event in repeats.all())
     assert told + counted == 6
