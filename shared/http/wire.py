@@ -16,6 +16,7 @@ import asyncio
 import contextlib
 import contextvars
 import math
+import re
 import socket
 import struct
 from collections.abc import Callable
@@ -36,6 +37,10 @@ from shared.http.request_id import accept_or_make, set_request_id
 # SO_LINGER, on, for no time: closing sends a reset (socket(7)).
 _NO_LINGER = struct.pack("ii", 1, 0)
 _HTTP_1_0, _HTTP_1_1 = "1.0", "1.1"
+# RFC 3986, 3.2.2 and 3.2.3: what a host and a port are written with; RFC 9112, 3.2: anything else is a 400.
+# The header field with a token in it: one that is too long is no valid token, and is told as such.
+_AUTHORIZATION = b"authorization"
+_HOST = re.compile(rb"[A-Za-z0-9\-._~!$&'()*+,;=%:\[\]]*[ \t]*")
 
 
 class _Phase(Enum):
@@ -58,6 +63,7 @@ class Refusal(Enum):
     TARGET = 400, "request.target_unclear", "the target of a request is a path, without a fragment"
     FRAMING = 400, "request.framing_unclear", "HTTP/1.0 knows no transfer coding"
     PIPELINE = 400, "request.too_many_pipelined", "too many requests were sent before the first was answered"
+    TOKEN = 401, "auth.invalid_token", "the token is missing, expired or not valid here"
     TIMEOUT = 408, "request.too_slow", "the request did not come in time"
     URL = 414, "request.url_too_long", "the target of the request is too long"
     HEAD = 431, "request.head_too_large", "there are too many header fields, or they are too long"
@@ -107,6 +113,8 @@ class WireProtocol(HttpToolsProtocol):
         self._since_s = register.now_s
         # Since the parser last handed something on: an unfinished head, or padding between the parts of a body.
         self._undigested_bytes = 0
+        # How the line of an unfinished head begins that has not ended yet.
+        self._line = b""
         self._body_bytes = 0
         self._unsent_bytes = 0
         self._unsent_since_s = 0.0
@@ -146,8 +154,10 @@ class WireProtocol(HttpToolsProtocol):
         except httptools.HttpParserError:
             self._refuse(self._refusal or Refusal.MALFORMED)
             return
+        if self._phase is _Phase.HEAD:
+            self._note_line(data)
         if self._undigested_bytes > self._limits.head_bytes + self._limits.url_bytes:
-            self._refuse(Refusal.URL if len(self.url) > self._limits.url_bytes else Refusal.HEAD)
+            self._refuse(self._what_is_too_long())
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -268,23 +278,38 @@ class WireProtocol(HttpToolsProtocol):
         fault = self._fault_of_size()
         if fault is None and (version != _HTTP_1_1 or names.count(b"host") != 1):
             fault = _fault_of_version(version, names)
+        if fault is not None:
+            return fault
         url = self.url
-        if fault is None and b"#" in url:
+        if b"#" in url:
             return Refusal.TARGET
-        return (
-            fault
-            if fault is not None or url[:1] == b"/"
-            else _fault_of_absolute(url, dict(self.headers).get(b"host", b""))
-        )
+        host = dict(self.headers).get(b"host", b"")
+        if _HOST.fullmatch(host) is None:
+            return Refusal.HOST
+        return None if url[:1] == b"/" else _fault_of_absolute(url, host)
 
     def _fault_of_size(self) -> Refusal | None:
         limits, headers = self._limits, self.headers
         if len(self.url) > limits.url_bytes:
             return Refusal.URL
         # Counted each time: what has come since the last request is less, where several came in one piece.
-        if len(headers) > limits.headers or sum(len(name) + len(value) for name, value in headers) > limits.head_bytes:
+        if len(headers) > limits.headers:
             return Refusal.HEAD
+        if sum(len(name) + len(value) for name, value in headers) > limits.head_bytes:
+            longest = max(headers, key=lambda field: len(field[1]))
+            return Refusal.TOKEN if longest[0] == _AUTHORIZATION else Refusal.HEAD
         return Refusal.PIPELINE if len(self.pipeline) >= limits.pipelined else None
+
+    def _note_line(self, data: bytes) -> None:
+        if begun_at := data.rfind(b"\n") + 1:
+            self._line = b""
+        self._line += data[begun_at : begun_at + len(_AUTHORIZATION) + 1 - len(self._line)]
+
+    def _what_is_too_long(self) -> Refusal:
+        """Why a head is refused that has grown beyond its limits and has not ended."""
+        if len(self.url) > self._limits.url_bytes:
+            return Refusal.URL
+        return Refusal.TOKEN if self._line.lower() == _AUTHORIZATION + b":" else Refusal.HEAD
 
     def _refuse(self, refusal: Refusal) -> None:
         """Turn away what has come last, and with it the connection, on which nothing can be told apart any more."""
@@ -342,6 +367,8 @@ def _answer(refusal: Refusal, default_headers: list[tuple[bytes, bytes]]) -> byt
         (b"x-request-id", request_id.encode()),
         (b"connection", b"close"),
     ]
+    if refusal is Refusal.TOKEN:
+        headers.append((b"www-authenticate", b"Bearer"))
     if refusal is Refusal.FULL:
         headers.append((b"retry-after", b"1"))
     lines = b"".join(name + b": " + value + b"\r\n" for name, value in headers)

@@ -106,6 +106,14 @@ async def test_a_refresh_token_is_good_once_and_its_reuse_ends_the_session(
     assert (await first.post("/api/v1/auth/refresh", json=newest)).status_code == 401
 
 
+@pytest.mark.parametrize("text", ["", "\0", "futr_", "futr_" + "é" * 43, "x" * 60_000])
+async def test_what_is_no_refresh_token_is_a_401_whatever_it_is(
+    replicas: tuple[httpx.AsyncClient, httpx.AsyncClient], text: str
+):
+    answer = await replicas[0].post("/api/v1/auth/refresh", json={"refresh_token": text})
+    assert (answer.status_code, answer.json()["code"]) == (401, "gateway.refresh_rejected")
+
+
 async def test_of_two_refreshes_at_once_one_at_most_succeeds(
     replicas: tuple[httpx.AsyncClient, httpx.AsyncClient], admin: FirstAdmin
 ):

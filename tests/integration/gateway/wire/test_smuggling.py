@@ -5,6 +5,7 @@ Whatever is sent, the service behind it sees exactly one request in one reading,
 
 import json
 import re
+import time
 
 import pytest
 
@@ -110,6 +111,10 @@ UNCLEAR_REQUESTS = {
     "no name": MODELS + b": b\r\n\r\n",
     "no host": MODELS.replace(b"Host: x\r\n", b"") + b"\r\n",
     "two hosts": MODELS + b"Host: y\r\n\r\n",
+    "a host with a space": MODELS.replace(b"Host: x", b"Host: x y") + b"\r\n",
+    "a host with a path": MODELS.replace(b"Host: x", b"Host: x/y") + b"\r\n",
+    "user info in the host": MODELS.replace(b"Host: x", b"Host: y@x") + b"\r\n",
+    "a host beyond ASCII": MODELS.replace(b"Host: x", b"Host: x\xff") + b"\r\n",
     "another host in the target": MODELS.replace(b" /", b" http://y/") + b"\r\n",
     "user info in the target": MODELS.replace(b" /", b" http://x@x/") + b"\r\n",
     "another scheme": MODELS.replace(b" /", b" ftp://x/") + b"\r\n",
@@ -161,6 +166,9 @@ ONE_REQUEST = {
     "after the last request": MODELS + b"Connection: close\r\n",
     "the same host in the target": MODELS.replace(b" /", b" http://X/") + b"Connection: close\r\n",
     "HTTP/1.0": MODELS.replace(b"1.1", b"1.0"),
+    "a host of IPv6 with a port": MODELS.replace(b"Host: x", b"Host: [2001:db8::1%25eth0]:8080")
+    + b"Connection: close\r\n",
+    "a host of nobody": MODELS.replace(b"Host: x", b"Host:") + b"Connection: close\r\n",
     "expects 100-continue": MODELS + b"Expect: 100-continue\r\nConnection: close\r\n",
 }
 
@@ -243,6 +251,10 @@ LIMITS = {
     "a target without end": (b"414", b"GET /" + b"a" * 60_000),
     "a long header": (b"431", MODELS + b"A: " + b"a" * 33_000 + b"\r\n\r\n"),
     "a header without end": (b"431", MODELS + b"A: " + b"a" * 60_000),
+    "a long token": (b"401", MODELS + b"Authorization: Bearer " + b"a" * 33_000 + b"\r\n\r\n"),
+    "a token without end": (b"401", MODELS + b"AUTHORIZATION: Bearer " + b"a" * 600_000),
+    "a long header after a token": (b"431", MODELS + b"Authorization: Bearer a\r\nA: " + b"a" * 60_000),
+    "many headers and a token": (b"431", MODELS + b"Authorization: Bearer a\r\n" + b"A: b\r\n" * 101 + b"\r\n"),
     "many long headers": (b"431", MODELS + b"".join(b"A%d: %s\r\n" % (n, b"a" * 4_000) for n in range(9)) + b"\r\n"),
     "many headers": (b"431", MODELS + b"".join(b"A%d: b\r\n" % n for n in range(101)) + b"\r\n"),
     "endless trailer": (b"431", PREDICT + KEY + CHUNKED + b"\r\n0\r\nA: " + b"a" * 600_000),
@@ -258,6 +270,17 @@ def test_what_is_too_long_is_refused_before_it_is_held(
     assert statuses(answer) == [status]
     assert answer.lower().count(b"connection: close") == 1
     assert recorder.asked() == []
+
+
+def test_a_token_too_long_is_known_as_one_in_whatever_pieces_it_comes(gateway: GatewayProcess):
+    head = MODELS + b"Authorization: Bearer "
+    with gateway.connect() as connection:
+        for piece in (head[:-14], head[-14:-12], head[-12:], *[b"a" * 5_000] * 9):
+            connection.sendall(piece)
+            time.sleep(0.005)
+        answer = connection.recv(100_000)
+    assert statuses(answer) == [b"401"]
+    assert b"\r\nwww-authenticate: Bearer\r\n" in answer
 
 
 def test_what_is_too_long_goes_no_further_behind_another_request_either(gateway: GatewayProcess, recorder: Recorder):
