@@ -3,9 +3,11 @@
 Length and a blocklist, no rules on composition: NIST SP 800-63B-4, section 3.1.1, and OWASP ASVS 5, section 6.2.
 """
 
+import operator
 import unicodedata
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
+from itertools import takewhile
 from typing import Protocol
 
 from services.gateway.domain.errors import PasswordRefused
@@ -18,11 +20,6 @@ MAX_BYTES = 1024
 # Texts that are long enough and still among the first a guesser tries, compared without case and separators.
 _GUESSED_FIRST = frozenset(
     {
-        "123456789012345",
-        "1234567890123456",
-        "12345678901234567890",
-        "abcdefghijklmno",
-        "abcdefghijklmnopqrstuvwxyz",
         "administrator123",
         "changemechangeme",
         "correcthorsebatterystaple",
@@ -31,16 +28,28 @@ _GUESSED_FIRST = frozenset(
         "passwordpassword",
         "password12345678",
         "password123456789",
-        "qwertyuiopasdfgh",
-        "qwertyuiopasdfghjkl",
-        "qwertyuiopasdfghjklzxcvbnm",
         "thisisapassword",
         "thisismypassword",
         "welcometofutago",
     }
 )
+# What fingers and counting give in a row. A text that is made of pieces of these is guessed first, in whatever order.
+_LINES = (
+    "abcdefghijklmnopqrstuvwxyz",
+    "01234567890",
+    "qwertyuiop",
+    "asdfghjkl",
+    "zxcvbnm",
+    "1q2w3e4r5t6y7u8i9o0p",
+    "q1w2e3r4t5y6u7i8o9p0",
+    "1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik9ol0p",
+)
+_ROWS = (*_LINES, *(line[::-1] for line in _LINES))
+_SHORTEST_PIECE = 4
 # Words of the place itself, which a guesser would add: they may occur, but not make up most of a password.
 _CONTEXT = ("futago", "password", "admin", "gateway", "digitaltwin")
+# No list holds a text so long, whatever it is made of.
+_LISTED_BELOW = 128
 _LEAST_DISTINCT = 5
 _LEAST_BEYOND_CONTEXT = 8
 
@@ -136,11 +145,12 @@ def _reasons(password: str, username: str, common: AbstractSet[str], min_length:
         reasons.append(f"use at least {min_length} characters")
     if not is_checkable(password):
         reasons.append(f"use at most {MAX_BYTES} bytes")
-    if letters in _GUESSED_FIRST or letters in common:
+    listable = len(password) < _LISTED_BELOW
+    if letters in _GUESSED_FIRST or letters in common or (listable and _is_in_rows(letters)):
         reasons.append("this is one of the passwords that are guessed first")
-    elif _repeated_part(letters) in common:
+    elif listable and _repeated_part(letters) in common:
         reasons.append("this repeats one of the words that are guessed first")
-    if len(set(password)) < _LEAST_DISTINCT:
+    if listable and len(set(password)) < _LEAST_DISTINCT:
         reasons.append(f"use at least {_LEAST_DISTINCT} different characters")
     if _built_around(letters, (plain(username),)):
         reasons.append("do not build it around the user name")
@@ -152,6 +162,21 @@ def _reasons(password: str, username: str, common: AbstractSet[str], min_length:
 def _repeated_part(letters: str) -> str:
     """The shortest text that the letters are a repetition of, in the end they themselves."""
     return letters[: (letters + letters).find(letters, 1)] if letters else ""
+
+
+def _is_in_rows(letters: str) -> bool:
+    """Whether the letters are pieces of rows and nothing else."""
+    at = 0
+    while at < len(letters) and (size := _piece(letters[at:])) >= _SHORTEST_PIECE:
+        at += size
+    return 0 < at == len(letters)
+
+
+def _piece(letters: str) -> int:
+    """How many characters at the beginning are the same, or stand in one row."""
+    same = len(letters) - len(letters.lstrip(letters[0]))
+    begins = (row[at:] for row in _ROWS for at, character in enumerate(row) if character == letters[0])
+    return max((same, *(sum(1 for _ in takewhile(bool, map(operator.eq, begin, letters))) for begin in begins)))
 
 
 def _built_around(letters: str, words: Iterable[str]) -> bool:
