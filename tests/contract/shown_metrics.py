@@ -59,7 +59,9 @@ values. In a container it is the disk of its volume; of a Kubernetes `emptyDir`,
 folder that does not answer within 50 ms, as one on a network may, has no value until it does.
 
 `futago_tls_certificate_not_after_timestamp_seconds` is there for a process that speaks TLS itself: the end of the first
-certificate in its chain that ends, as it is served, so a renewed one counts once it is in use.
+certificate in its chain that ends, as it is served, so a renewed one counts once it is in use. Of a chain that OpenSSL
+serves although it is not well formed, the end is not known: then there is no value, and the log says
+`certificate_end_unknown`.
 
 ## Values of assets
 

@@ -57,7 +57,7 @@ _RULES: Mapping[Rule, tuple[str, ...]] = {
         "DELETE /api/v1/users/{username}/second-factor", "POST /api/v1/users/{username}/second-factor/confirm",
         "POST /api/v1/users/{username}/second-factor/recovery-codes", "GET /api/v1/identities",
         "PATCH /api/v1/identities/{identity_id}", "GET /api/v1/api-keys", "POST /api/v1/api-keys",
-        "PATCH /api/v1/api-keys/{key_id}", "DELETE /api/v1/api-keys/{key_id}",
+        "GET /api/v1/api-keys/{key_id}", "PATCH /api/v1/api-keys/{key_id}", "DELETE /api/v1/api-keys/{key_id}",
         "POST /api/v1/api-keys/{key_id}/rotate", "GET /api/v1/audit", "GET /api/v1/audit/export",
     ),
     Rule.SHARED: (
@@ -79,8 +79,8 @@ _RULES: Mapping[Rule, tuple[str, ...]] = {
         "GET /api/v1/planner/template.xlsx",
     ),
     Rule.NONE: (
-        "GET /healthz", "GET /readyz", "GET /metrics", "GET /openapi.json", "GET /docs", "GET /docs/{asset}",
-        "GET /.well-known/jwks.json", "POST /api/v1/auth/login", "POST /api/v1/auth/token",
+        "GET /healthz", "GET /readyz", "GET /metrics", "GET /openapi.json", "GET /", "GET /docs",
+        "GET /docs/{asset}", "GET /.well-known/jwks.json", "POST /api/v1/auth/login", "POST /api/v1/auth/token",
         "POST /api/v1/auth/refresh", "POST /api/v1/auth/logout", "GET /api/v1/auth/me",
     ),
 }  # fmt: skip

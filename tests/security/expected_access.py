@@ -17,6 +17,7 @@ GET    /healthz                                                   open
 GET    /readyz                                                    open
 GET    /metrics                                                   open
 GET    /openapi.json                                              open
+GET    /                                                          open
 GET    /docs                                                      open
 GET    /docs/{asset}                                              open
 GET    /.well-known/jwks.json                                     open
@@ -42,6 +43,7 @@ DELETE /api/v1/users/{username}/sessions                          own
 DELETE /api/v1/users/{username}/sessions/{session_id}             own
 GET    /api/v1/api-keys                                           own
 POST   /api/v1/api-keys                                           own
+GET    /api/v1/api-keys/{key_id}                                  own
 PATCH  /api/v1/api-keys/{key_id}                                  own
 DELETE /api/v1/api-keys/{key_id}                                  own
 POST   /api/v1/api-keys/{key_id}/rotate                           own

@@ -83,7 +83,7 @@ class AccessTable:
         self._root = _Node()
         for route in self.routes:
             node = self._root
-            for segment in route.pattern.strip("/").split("/"):
+            for segment in filter(None, route.pattern.split("/")):
                 if segment.startswith("{") and segment.endswith("}"):
                     node.any = node.any or _Node()
                     node = node.any

@@ -106,6 +106,21 @@ class KeyAdministration:
         shown = shown_to(caller)
         return await self._keys.page(wanted, now=self._clock.now(), limit=limit, cursor=cursor, shown=shown)
 
+    async def get(self, verified: Verified, key_id: str) -> ApiKey:
+        """One of the caller's keys, or, for those who manage keys, one that reaches no further than they do.
+
+        Raises
+        ------
+        ApiKeyMissing
+            If there is no such key, or it is not the caller's to see.
+        BeyondOwnRights
+            If it is somebody else's, and reaches further than the caller.
+        """
+        caller, key = verified.principal, await self._keys.get(key_id)
+        if key.owner != caller.subject:
+            key, _ = await self._find(caller, key_id, _may_manage(verified))
+        return key
+
     async def create(self, verified: Verified, asked: KeyRequest, source: Source) -> tuple[ApiKey, MintedKey]:
         """Make a key; its text is in the second part of the answer and nowhere else.
 

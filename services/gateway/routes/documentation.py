@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter
-from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 
 from services.gateway.domain.documents import DocumentationAssets
 from services.gateway.domain.errors import PathUnknown
@@ -39,6 +39,12 @@ _START = """SwaggerUIBundle({
   validatorUrl: null,
 });
 """
+
+
+@router.get("/")
+async def start() -> Response:
+    """Where a browser arrives with the address that the start prints."""
+    return RedirectResponse("/docs")
 
 
 @router.get("/docs")

@@ -41,6 +41,8 @@ _SAFE_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"content-security-policy", b"default-src 'none'; base-uri 'none'; frame-ancestors 'none'"),
+    # For pages of the services, whose own policy says nothing of frames: only the suite itself may show them in one.
+    (b"x-frame-options", b"SAMEORIGIN"),
     (b"cache-control", b"no-store"),
 )
 

@@ -17,6 +17,7 @@ _OF_ONESELF = (
     "GET /api/v1/users/{username}/sessions",
 )
 _OF_KEY = (
+    "GET /api/v1/api-keys/{key_id}",
     "PATCH /api/v1/api-keys/{key_id}",
     "POST /api/v1/api-keys/{key_id}/rotate",
     "DELETE /api/v1/api-keys/{key_id}",
@@ -99,8 +100,8 @@ _SESSIONS = (
 _KEYS = (
     Lead("POST /api/v1/api-keys", 201, {"key_id": "$response.body#/id"}, _OF_KEY),
     Lead("GET /api/v1/api-keys", 200, {"key_id": "$response.body#/items/0/id"}, _OF_KEY),
-    Lead("PATCH /api/v1/api-keys/{key_id}", 200, {"key_id": "$response.body#/id"}, _OF_KEY[1:]),
-    Lead("POST /api/v1/api-keys/{key_id}/rotate", 200, {"key_id": "$response.body#/id"}, (_OF_KEY[0], _OF_KEY[2])),
+    Lead("PATCH /api/v1/api-keys/{key_id}", 200, {"key_id": "$response.body#/id"}, _OF_KEY[2:]),
+    Lead("POST /api/v1/api-keys/{key_id}/rotate", 200, {"key_id": "$response.body#/id"}, (_OF_KEY[1], _OF_KEY[3])),
 )
 _RECORDS = (
     Lead(

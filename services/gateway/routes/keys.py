@@ -97,6 +97,12 @@ async def create_key(
     return NewKeyResponse.of_minted(key, minted, clock.now())
 
 
+@router.get("/{key_id}", responses=responses(ApiKeyMissing, BeyondOwnRights))
+async def get_key(key_id: str, keys: Keys, credential: Annotated[Verified, verified()], clock: Now) -> KeyResponse:
+    """Show a key: everything but its secret."""
+    return KeyResponse.of(await keys.get(credential, key_id), clock.now())
+
+
 @router.patch(
     "/{key_id}",
     responses=responses(

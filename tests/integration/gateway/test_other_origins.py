@@ -74,7 +74,9 @@ async def test_metrics_are_for_those_inside(gateway: httpx.AsyncClient, settings
         assert (await client.get("/metrics", headers={"X-Forwarded-For": "127.0.0.1"})).status_code == 404
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/docs", "/docs/start.js", "/openapi.json", "/nowhere", "/api/v1/users"])
+@pytest.mark.parametrize(
+    "path", ["/healthz", "/", "/docs", "/docs/start.js", "/openapi.json", "/nowhere", "/api/v1/users"]
+)
 async def test_every_answer_tells_a_browser_to_be_careful(gateway: httpx.AsyncClient, path: str):
     headers = (await gateway.get(path)).headers
     assert headers["x-content-type-options"] == "nosniff"

@@ -37,7 +37,7 @@ async def callers(gateway: httpx.AsyncClient, token: str) -> dict[Role, dict[str
 async def test_the_table_and_the_routes_are_the_same(gateway: httpx.AsyncClient):
     document = (await gateway.get("/openapi.json")).json()
     described = {(method.upper(), path) for path, item in document["paths"].items() for method in item}
-    undescribed = {"/metrics", "/openapi.json", "/docs", "/docs/{asset}"}
+    undescribed = {"/metrics", "/openapi.json", "/", "/docs", "/docs/{asset}"}
     assert described == {(route.method, route.pattern) for route in OWN if route.pattern not in undescribed}
     for path, item in document["paths"].items():
         for method, operation in item.items():
@@ -52,6 +52,14 @@ async def test_the_documentation_page_needs_nothing_from_elsewhere(gateway: http
     if path == "/docs":
         assert "script-src 'self'" in answer.headers["content-security-policy"]
         assert "http" not in answer.text.replace("http-equiv", "")
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_a_browser_that_is_given_the_address_alone_is_led_to_the_documentation(
+    gateway: httpx.AsyncClient, method: str
+):
+    answer = await gateway.request(method, "/", params={"next": "//elsewhere.example"})
+    assert (answer.status_code, answer.headers["location"], answer.text) == (307, "/docs", "")
 
 
 async def test_the_documentation_serves_its_own_files_only(gateway: httpx.AsyncClient):

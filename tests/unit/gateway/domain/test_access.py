@@ -15,7 +15,7 @@ def caller(role: Role) -> Principal:
 
 
 def find(method: str, path: str) -> Route | None:
-    return TABLE.find(tuple(path.strip("/").split("/"))).get(method)
+    return TABLE.find(tuple(filter(None, path.split("/")))).get(method)
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,7 @@ def find(method: str, path: str) -> Route | None:
         ("GET", "/api/v1/planner/plans/p.xlsx", Permission.READ, Service.PLANNER),
         ("POST", "/api/v1/planner/plans", Permission.PLAN, Service.PLANNER),
         ("GET", "/api/v1/audit", Permission.READ_AUDIT, Service.GATEWAY),
+        ("GET", "/", Entry.OPEN, Service.GATEWAY),
         ("POST", "/api/v1/auth/login", Entry.OPEN, Service.GATEWAY),
         ("POST", "/api/v1/auth/logout", Entry.SIGNED_IN, Service.GATEWAY),
     ],
@@ -44,7 +45,8 @@ def test_a_route_says_what_it_needs_and_who_answers(method: str, path: str, need
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("GET", "/"),
+        ("POST", "/"),
+        ("GET", "/api"),
         ("GET", "/api/v1/twin"),
         ("GET", "/api/v1/twin/unheard-of"),
         ("DELETE", "/api/v1/twin/predict"),

@@ -75,6 +75,9 @@ class World:
     ) -> tuple[ApiKey, MintedKey]:
         return await self.administration.rotate(verified(caller, session_id), key_id, overlap, source)
 
+    async def get(self, caller: Principal, key_id: str) -> ApiKey:
+        return await self.administration.get(verified(caller), key_id)
+
     async def change(self, caller: Principal, key_id: str, change: KeyChange, source: Source) -> ApiKey:
         return await self.administration.change(verified(caller), key_id, change, source)
 
@@ -142,6 +145,14 @@ async def test_everybody_sees_their_own_keys_and_an_administrator_all(world: Wor
         "olga"
     ]
     assert len((await world.administration.page(ADMIN, KeyFilter(), limit=9, cursor=None)).items) == 2
+
+
+async def test_one_key_is_shown_to_its_owner_and_to_an_administrator(world: World):
+    key, _ = await world.create(OLGA, KeyRequest("x"), SOURCE)
+    assert [await world.get(caller, key.key_id) for caller in (OLGA, ADMIN)] == [key, key]
+    for stranger in (principal("vera", Role.VIEWER), principal("vera", method="api_key")):
+        with pytest.raises(ApiKeyMissing):
+            await world.get(stranger, key.key_id)
 
 
 async def test_a_change_ends_what_was_verified_before(world: World):
@@ -308,12 +319,14 @@ async def test_an_administrator_of_a_site_leaves_the_keys_of_others_alone(world:
     everywhere, _ = await world.create(OLGA, KeyRequest("everywhere"), SOURCE)
     here, _ = await world.create(OLGA, KeyRequest("here", assets=("acme.osaka.r1",)), SOURCE)
     for attempt in (
+        world.get(site, everywhere.key_id),
         world.change(site, everywhere.key_id, KeyChange(active=False), SOURCE),
         world.rotate(site, everywhere.key_id, timedelta(0), SOURCE),
         world.delete(site, everywhere.key_id, SOURCE),
     ):
         with pytest.raises(BeyondOwnRights):
             await attempt
+    assert await world.get(site, here.key_id) == here
     assert not (await world.change(site, here.key_id, KeyChange(active=False), SOURCE)).active
 
 

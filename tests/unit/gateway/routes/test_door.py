@@ -194,7 +194,7 @@ async def test_an_open_route_needs_nobody(world: World):
     assert world.events == []
 
 
-@pytest.mark.parametrize("path", ["/", "/api", "/api/v1/twin", "/admin", "/api/v2/x"])
+@pytest.mark.parametrize("path", ["/api", "/api/v1/twin", "/admin", "/api/v2/x"])
 async def test_what_is_not_in_the_table_is_nowhere_for_anybody(world: World, path: str):
     answer = await world.client.get(f"http://gateway{path}", headers=WITH_KEY)
     assert (answer.status_code, answer.json()["code"]) == (404, "gateway.path_unknown")
@@ -287,6 +287,7 @@ async def test_every_answer_is_data_and_not_a_page(world: World, path: str):
     assert answer.headers["x-content-type-options"] == "nosniff"
     # OWASP ASVS 5.0, 3.4.3 to 3.4.6; `base-uri` and `frame-ancestors` do not follow from `default-src`.
     assert answer.headers["content-security-policy"] == "default-src 'none'; base-uri 'none'; frame-ancestors 'none'"
+    assert answer.headers["x-frame-options"] == "SAMEORIGIN"
     assert answer.headers["referrer-policy"] == "no-referrer"
     assert answer.headers["cache-control"] == "no-store"
     assert "access-control-allow-origin" not in answer.headers
