@@ -17,7 +17,11 @@ if [ "$SERVICE" = services.twin.standalone ]; then
   # With a volume for it there is a file too; the console always has the log.
   if [ -w /var/log/futago ]; then export TWIN_LOG_DIR="${TWIN_LOG_DIR:-/var/log/futago}"; fi
 fi
-# Python would quietly write to /tmp, were it not there.
-if [ -n "${TMPDIR:-}" ]; then mkdir -p "$TMPDIR"; fi
+if [ -n "${TMPDIR:-}" ]; then
+  # Python would quietly write to /tmp, were it not there.
+  mkdir -p "$TMPDIR"
+  # A process that was killed left on that disk what it was at; nothing is at it for a day. Another replica may look too.
+  find "$TMPDIR" -mindepth 1 -maxdepth 1 -name 'futago-*' -mtime +0 -exec rm -rf {} + || true
+fi
 # exec, so that the process itself gets SIGTERM and can drain.
 exec python -m "$SERVICE"

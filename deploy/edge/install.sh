@@ -25,19 +25,24 @@ esac
 
 as_futago() { setpriv --reuid=futago --regid=futago --clear-groups "$@"; }
 
-setting() { sed -n "s/^$1=//p" "$settings/$kind.env" | tail -n 1; }
+# What systemd makes of a line of the settings, or the process' own default where there is none.
+setting() {
+  unquoted="s/^[^=]*=//; s/[[:space:]]*\$//; s/^\([\"']\)\(.*\)\1\$/\2/"
+  told=$(sed -n "/^[[:space:]]*$1=/ { $unquoted; p; }" "$settings/$kind.env" | tail -n 1)
+  echo "${told:-${2-}}"
+}
 
 # Settings are the operator's: TLS may be on or off, and one address of the box may be the only one that is listened on.
 answers() {
   case "$kind" in
-    twin) set -- "$(setting TWIN_HOST)" "$(setting TWIN_PORT)" "$(setting TWIN_TLS_CERT_FILE)" /healthz ;;
-    suite) set -- "$(setting FUTAGO_HOST)" "$(setting FUTAGO_PORT)" "$(setting FUTAGO_TLS)" /readyz ;;
+    twin) set -- "$(setting TWIN_HOST)" "$(setting TWIN_PORT 8000)" "$(setting TWIN_TLS_CERT_FILE)" /healthz ;;
+    suite) set -- "$(setting FUTAGO_HOST)" "$(setting FUTAGO_PORT 8080)" "$(setting FUTAGO_TLS)" /readyz ;;
   esac
   "$python" - "$@" <<'PYTHON'
-import ssl, sys, urllib.request
+import http.client, ssl, sys, urllib.request
 host, port, tls, path = sys.argv[1:]
 host = "localhost" if host in {"", "0.0.0.0", "::"} else f"[{host}]" if ":" in host else host
-scheme = "http" if tls.lower() in {"", "0", "false", "no", "off"} else "https"
+scheme = "http" if tls.lower() in {"", "0", "f", "false", "n", "no", "off"} else "https"
 # Whether it answers is the question, and it is this box that answers: no certificate has to be made out to it.
 context = ssl.create_default_context()
 context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -45,7 +50,7 @@ context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
 asker = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
 try:
     asker.open(f"{scheme}://{host}:{port}{path}", timeout=5)
-except OSError:
+except (OSError, http.client.HTTPException):
     sys.exit(1)
 PYTHON
 }
@@ -106,7 +111,7 @@ switch() {
     # The next release may change the tables; the one before does not know them then.
     install -d -m 0700 -o futago -g futago "$backups"
     rm -f "$backups/before-$(basename "$1").zip"
-    as_futago "$root/current/.venv/bin/futago" backup "$backups/before-$(basename "$1").zip" --home /var/lib/futago/home
+    as_futago "${before:-$1}/.venv/bin/futago" backup "$backups/before-$(basename "$1").zip" --home /var/lib/futago/home
   fi
   point current "$1"
   if [ -n "$before" ] && [ "$before" != "$1" ]; then point previous "$before"; fi
@@ -119,6 +124,7 @@ switch() {
 
 go_back() {
   before=$(readlink "$root/previous") || fail "there is no release before this one"
+  [ -e "$before/.complete" ] || fail "$before, the release before this one, is not there any more"
   now=$(readlink "$root/current")
   systemctl stop "$unit"
   systemctl reset-failed "$unit" 2>/dev/null || true
@@ -127,7 +133,8 @@ go_back() {
     as_futago "$before/.venv/bin/futago" restore "$kept" --home /var/lib/futago/home --force
   fi
   point current "$before"
-  point previous "$now"
+  # Forward again is another upgrade, with a backup of what was written since.
+  rm "$root/previous"
   install -m 0644 "$before/deploy/edge/$unit" "/etc/systemd/system/$unit"
   systemctl daemon-reload
   systemctl start "$unit" || true
@@ -141,18 +148,17 @@ case "$action" in
     install -d -m 0755 "$root" "$root/releases"
     unpack "$3"
     prepare_box "$release"
-    if [ "$kind" = twin ] && [ ! -e "$(sed -n 's/^MODEL_PATH=//p' $settings/twin.env)/manifest.json" ]; then
+    if [ "$kind" = twin ] && [ ! -e "$(setting MODEL_PATH)/manifest.json" ]; then
       fail "put a bundle where MODEL_PATH of $settings/twin.env says and its public key into $settings/trust, then do this again" 2
     fi
     older=$(readlink "$root/previous" || true)
     switch "$release"
     if ! wait_for_answer; then
-      if [ -L "$root/previous" ] && [ "$(readlink "$root/previous")" != "$release" ]; then
+      # Of the release that was here already, the settings may be at fault: no older one is put in its place.
+      if [ -n "$before" ] && [ "$before" != "$release" ]; then
         echo "the new release does not answer: back to the one before; journalctl -u $unit tells why" >&2
         go_back
-        # The one that failed is nothing to go back to.
-        rm "$root/previous"
-        if [ -n "$older" ] && [ "$older" != "$(readlink "$root/current")" ]; then point previous "$older"; fi
+        if [ -n "$older" ]; then point previous "$older"; fi
         wait_for_answer || fail "that one does not answer either"
         fail "$unit runs $(basename "$(readlink "$root/current")") again"
       fi

@@ -1,5 +1,6 @@
 """How the installer of an edge box finds out whether what it started answers, whatever its settings are."""
 
+import inspect
 import shlex
 import subprocess
 import sys
@@ -8,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from futago.cli import up
+from services.twin.settings import StandaloneSettings
+
 INSTALL = (Path(__file__).parents[3] / "deploy" / "edge" / "install.sh").read_text(encoding="utf-8")
 # Its question alone: the rest needs root and systemd.
-QUESTION = INSTALL[INSTALL.index("setting() {") : INSTALL.index("# The new release may take its time")]
+QUESTION = INSTALL[INSTALL.index("# What systemd makes of") : INSTALL.index("# The new release may take its time")]
 Start = Callable[..., int]
 
 
@@ -25,6 +29,7 @@ def answers(folder: Path, kind: str, *lines: str) -> bool:
     [
         (True, ["FUTAGO_HOST=0.0.0.0", "FUTAGO_TLS=1"]),
         (False, ["FUTAGO_HOST=0.0.0.0", "FUTAGO_TLS=0"]),
+        (False, ["FUTAGO_HOST=127.0.0.1", "FUTAGO_TLS=n"]),
         (False, ["FUTAGO_HOST=127.0.0.1"]),
     ],
 )
@@ -37,6 +42,27 @@ def test_a_suite_is_asked_as_its_settings_say(start: Start, tmp_path: Path, tls:
 )
 def test_a_twin_is_asked_as_its_settings_say(start: Start, tmp_path: Path, tls: bool, lines: list[str]):
     assert answers(tmp_path, "twin", *lines, f"TWIN_PORT={start(tls=tls)}")
+
+
+@pytest.mark.parametrize("line", ['TWIN_PORT="{}"', "TWIN_PORT='{}'", "  TWIN_PORT={}  ", "TWIN_PORT=1\nTWIN_PORT={}"])
+def test_settings_are_read_as_systemd_reads_them(start: Start, tmp_path: Path, line: str):
+    assert answers(tmp_path, "twin", 'TWIN_HOST="0.0.0.0"', "TWIN_TLS_CERT_FILE=''", line.format(start()))
+
+
+@pytest.mark.parametrize(
+    ("name", "default"),
+    [
+        ("TWIN_PORT", StandaloneSettings.model_fields["port"].default),
+        ("FUTAGO_PORT", inspect.signature(up).parameters["port"].default),
+    ],
+)
+def test_a_port_that_is_not_told_is_the_default(name: str, default: int):
+    assert f"$(setting {name} {default})" in QUESTION
+
+
+def test_a_port_that_is_none_is_no_traceback(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    assert not answers(tmp_path, "twin", "TWIN_PORT=http")
+    assert capfd.readouterr().err == ""
 
 
 def test_what_is_ill_or_away_does_not_answer(start: Start, tmp_path: Path):

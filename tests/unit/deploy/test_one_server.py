@@ -1,6 +1,7 @@
 """What can be said of `deploy/` without a container engine."""
 
 import json
+import os
 import re
 import subprocess
 from collections.abc import Mapping
@@ -58,11 +59,11 @@ def test_files_that_come_in_are_written_to_a_disk_and_not_to_memory(service: str
     assert told["environment"].items() >= {"FUTAGO_STORE_URL": "file:///var/lib/futago"}.items()
 
 
-def test_the_folder_for_files_that_come_in_is_made_before_the_process_starts(tmp_path: Path):
+def started(tmp_path: Path, folder: Path) -> list[str]:
+    """What a process finds that the entrypoint starts: its folder for files, what is in it, its port and command."""
     python = tmp_path / "python"
-    python.write_text('#!/bin/sh\nls -d "$TMPDIR" && echo "$TWIN_PORT" "$@"\n', encoding="utf-8")
+    python.write_text('#!/bin/sh\nls -d "$TMPDIR" && ls "$TMPDIR" && echo "$TWIN_PORT" "$@"\n', encoding="utf-8")
     python.chmod(0o755)
-    folder = tmp_path / "cache" / "tmp"
     environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "SERVICE": "services.twin.app", "PORT": "8101"}
     done = subprocess.run(
         ["sh", DEPLOY / "container" / "entrypoint.sh"],
@@ -71,7 +72,22 @@ def test_the_folder_for_files_that_come_in_is_made_before_the_process_starts(tmp
         text=True,
         check=True,
     )
-    assert done.stdout.splitlines() == [str(folder), "8101 -m services.twin.app"]
+    return done.stdout.splitlines()
+
+
+def test_the_folder_for_files_that_come_in_is_made_before_the_process_starts(tmp_path: Path):
+    folder = tmp_path / "cache" / "tmp"
+    assert started(tmp_path, folder) == [str(folder), "8101 -m services.twin.app"]
+
+
+def test_what_a_killed_process_left_there_goes_after_a_day(tmp_path: Path):
+    folder = tmp_path / "tmp"
+    for name in ("futago-parquet-old", "futago-parquet-new", "of-others"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "readings").touch()
+    for name in ("futago-parquet-old", "of-others"):
+        os.utime(folder / name, times=(1e9, 1e9))
+    assert started(tmp_path, folder)[1:-1] == ["futago-parquet-new", "of-others"]
 
 
 def gateway_as_composed(monkeypatch: pytest.MonkeyPatch, chosen: Mapping[str, str]) -> GatewaySettings:
