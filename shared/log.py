@@ -117,6 +117,9 @@ class _FileOfOneProcess(logging.handlers.RotatingFileHandler):
                 fcntl.flock(self._claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 self._claim.close()
+            except OSError:
+                # A file system without locks, as some on a network: one file for all is better than no process.
+                break
             else:
                 break
         super().__init__(folder / f"{name}.log", maxBytes=_FILE_BYTES, backupCount=_FILES_KEPT, encoding="utf-8")

@@ -4,12 +4,8 @@ Pure ASGI because Starlette's `BaseHTTPMiddleware` costs a task and two queues f
 """
 
 import asyncio
-import json
-import math
-import re
 import time
 from collections.abc import Collection
-from typing import Any, Never
 
 import structlog
 from starlette.requests import ClientDisconnect
@@ -18,9 +14,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from shared.errors import AppError, Kind
 from shared.http.headers import header
 from shared.http.metrics import ServiceMetrics
-from shared.http.problems import NotJson, internal_problem, problem_of
+from shared.http.problems import internal_problem, problem_of
 from shared.http.request_id import HEADER, accept_or_make, set_request_id
 from shared.http.request_log import RequestLog
+from shared.http.strict_json import check_json
 from shared.log import get_logger
 
 log = get_logger(__name__)
@@ -29,14 +26,8 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 _REQUEST_ID = HEADER.encode()
 # A layer that answers without a route of the framework names its template here.
 ROUTE_KEY = "futago.route"
-# Deeper than any request of ours, shallower than what pydantic can write out again (255).
-_MOST_LEVELS = 64
 # How gzip and zlib begin, and JSON never does: left to whoever unpacks it, and refused by every other reader.
 _PACKED = (b"\x1f\x8b", b"x")
-_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
-# A number that no double may hold needs a large exponent or very many digits.
-_MAY_BE_HUGE = re.compile(rb"[eE]\+?\d{3}|\d{200}")
-_SHOWN_DIGITS = 40
 # Of a length; Python refuses to read a number of thousands of digits.
 _MOST_DIGITS = 18
 QUIET_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -244,7 +235,7 @@ async def _checked_json(receive: Receive, limit_bytes: int) -> Receive:
         more = message.get("more_body", False)
     body = b"".join(chunks)
     if not body.startswith(_PACKED):
-        _check_json(body)
+        check_json(body)
     handed_on = False
 
     async def replay() -> Message:
@@ -255,67 +246,6 @@ async def _checked_json(receive: Receive, limit_bytes: int) -> Receive:
         return {"type": "http.request", "body": body, "more_body": False}
 
     return replay
-
-
-def _check_json(body: bytes) -> None:
-    # The full check costs a parse, so it runs only where one of the suspects stands somewhere in the text.
-    if (
-        any(suspect in body for suspect in (b"NaN", b"Infinity", b"\\u", b"\0"))
-        or _may_nest_deeply(body)
-        or _MAY_BE_HUGE.search(body)
-    ):
-        _require_json(body)
-    elif not body.isascii():
-        _decode(body)
-
-
-def _decode(body: bytes) -> str:
-    try:
-        return body.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise NotJson("the text is not UTF-8") from error
-
-
-def _may_nest_deeply(body: bytes) -> bool:
-    """Take the innermost pairs of brackets away, again and again, for as long as that halves what is left.
-
-    Then there are at most two levels a pass and one pass for each bit of the length, which is under the limit. A false
-    alarm, as from a bracket inside a text, costs a parse.
-    """
-    brackets = body.translate(None, _NOT_BRACKETS)
-    while brackets:
-        rest = brackets.replace(b"[]", b"").replace(b"{}", b"")
-        if 2 * len(rest) > len(brackets):
-            return True
-        brackets = rest
-    return False
-
-
-def _require_json(body: bytes) -> None:
-    def refuse(name: str) -> Never:
-        raise NotJson(f"{name} is not a JSON number")
-
-    try:
-        document = json.loads(_decode(body), parse_constant=refuse, parse_float=_finite)
-        json.dumps(document, ensure_ascii=False).encode()
-    except UnicodeEncodeError as error:
-        raise NotJson("the text holds half of a surrogate pair") from error
-    except (ValueError, RecursionError) as error:
-        raise NotJson(str(error)) from error
-    level: list[Any] = [[document]]
-    for _ in range(_MOST_LEVELS + 1):
-        children = (child for item in level for child in (item.values() if isinstance(item, dict) else item))
-        level = [child for child in children if isinstance(child, dict | list)]
-    if level:
-        raise NotJson(f"values are nested deeper than {_MOST_LEVELS} levels")
-
-
-def _finite(text: str) -> float:
-    """A number as a double; one that is too large would be written out again as no number at all."""
-    number = float(text)
-    if math.isinf(number):
-        raise NotJson(f"the number {text[:_SHOWN_DIGITS]} is larger than a double can hold")
-    return number
 
 
 class Deadline:

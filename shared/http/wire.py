@@ -37,9 +37,9 @@ from shared.http.request_id import accept_or_make, set_request_id
 # SO_LINGER, on, for no time: closing sends a reset (socket(7)).
 _NO_LINGER = struct.pack("ii", 1, 0)
 _HTTP_1_0, _HTTP_1_1 = "1.0", "1.1"
-# RFC 3986, 3.2.2 and 3.2.3: what a host and a port are written with; RFC 9112, 3.2: anything else is a 400.
 # The header field with a token in it: one that is too long is no valid token, and is told as such.
 _AUTHORIZATION = b"authorization"
+# RFC 3986, 3.2.2 and 3.2.3: what a host and a port are written with; RFC 9112, 3.2: anything else is a 400.
 _HOST = re.compile(rb"[A-Za-z0-9\-._~!$&'()*+,;=%:\[\]]*[ \t]*")
 
 
@@ -172,6 +172,7 @@ class WireProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         self.headers = _NOWHERE
         self._undigested_bytes = self._body_bytes = 0
+        self._line = b""
         self._phase, self._since_s = _Phase.BODY, self._register.now_s
 
     def on_body(self, body: bytes) -> None:

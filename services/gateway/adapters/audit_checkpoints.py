@@ -11,9 +11,9 @@ from prometheus_client import CollectorRegistry, Gauge
 from sqlalchemy import Connection, Engine, select
 
 from services.gateway.adapters.audit_rows import (
-    entry_of,
     lock_head,
     place_in,
+    read_entries,
     read_head,
     read_slice,
     read_start,
@@ -116,10 +116,10 @@ class Checkpoints:
 
     def _last_checkpoint(self, connection: Connection) -> Progress | None:
         query = select(audit_entries).where(audit_entries.c.action == Action.CHECKPOINT.value)
-        row = connection.execute(query.order_by(audit_entries.c.sequence.desc()).limit(1)).one_or_none()
-        if row is None:
+        found = read_entries(connection, query.order_by(audit_entries.c.sequence.desc()).limit(1))
+        if not found:
             return None
-        entry = entry_of(row)
+        (entry,) = found
         seal = seal_in(entry.event)
         if seal is None or self._judge.judge(seal) is not Trust.GENUINE:
             return None

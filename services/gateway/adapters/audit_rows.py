@@ -1,18 +1,22 @@
 """The tables of the audit chain: entries, where it begins, where it ends."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from services.gateway.adapters.moments import from_ms, to_ms
+from services.gateway.adapters.stored_values import any_text
 from services.gateway.adapters.tables import audit_entries, audit_head, audit_start
 from services.gateway.domain.audit import UNREADABLE, Entry, Event, Head, Source, append
 from services.gateway.domain.audit_seals import Seal, SealKind
 from services.gateway.domain.errors import AuditTrailBroken
 
 _CHAIN = 1
+# Of a head that cannot be read: no digest is empty.
+_NO_DIGEST = ""
 # Any number, as long as nobody else takes it: the advisory lock of the chain on PostgreSQL ("audit" in ASCII).
 _LOCK = 0x6175646974
 
@@ -31,10 +35,19 @@ def append_in(connection: Connection, events: Sequence[Event]) -> Head:
 
 
 def lock_head(connection: Connection) -> Head:
-    """The end of the chain, which stays it until this transaction ends."""
+    """The end of the chain, which stays it until this transaction ends.
+
+    Raises
+    ------
+    AuditTrailBroken
+        If somebody wrote what no head can be.
+    """
     if connection.dialect.name == "postgresql":
         connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
-    return read_head(connection)
+    head = read_head(connection)
+    if head.digest == _NO_DIGEST:
+        raise AuditTrailBroken
+    return head
 
 
 def place_in(connection: Connection, head: Head, events: Sequence[Event]) -> Head:
@@ -56,17 +69,27 @@ def place_in(connection: Connection, head: Head, events: Sequence[Event]) -> Hea
 
 
 def read_head(connection: Connection) -> Head:
-    """The newest entry's place, as it is kept apart."""
-    row = connection.execute(select(audit_head).where(audit_head.c.chain == _CHAIN)).one_or_none()
-    return Head() if row is None else Head(row.sequence, row.digest)
+    """The newest entry's place, as it is kept apart; without a digest where somebody wrote what no head can be."""
+    with any_text(connection):
+        row = connection.execute(select(audit_head).where(audit_head.c.chain == _CHAIN)).one_or_none()
+    if row is None:
+        return Head()
+    if isinstance(row.sequence, int) and isinstance(row.digest, str):
+        return Head(row.sequence, row.digest)
+    ends = read_ends(connection)
+    return Head(0 if ends is None else ends[1], _NO_DIGEST)
 
 
 def read_start(connection: Connection) -> Seal | None:
-    """Where the chain begins; `None` if it was never cut."""
-    row = connection.execute(select(audit_start).where(audit_start.c.chain == _CHAIN)).one_or_none()
+    """Where the chain begins; `None` if it was never cut, unsigned where somebody wrote what no cut can be."""
+    with any_text(connection):
+        row = connection.execute(select(audit_start).where(audit_start.c.chain == _CHAIN)).one_or_none()
     if row is None:
         return None
-    return Seal(SealKind.CUT, Head(row.sequence, row.digest), from_ms(row.at_ms), row.key_id, row.signature)
+    at, texts = _moment(row.at_ms), (row.digest, row.key_id, row.signature)
+    if at is None or not isinstance(row.sequence, int) or not all(isinstance(text, str) for text in texts):
+        return Seal(SealKind.CUT, Head(), UNREADABLE.at, "", "")
+    return Seal(SealKind.CUT, Head(row.sequence, row.digest), at, row.key_id, row.signature)
 
 
 def move_start(connection: Connection, before: Seal | None, cut: Seal) -> None:
@@ -101,21 +124,35 @@ def read_slice(connection: Connection, after: int, up_to: int, limit: int) -> li
         .order_by(audit_entries.c.sequence)
         .limit(limit)
     )
-    return [entry_of(row) for row in connection.execute(query).all()]
+    return read_entries(connection, query)
 
 
-def entry_of(row: Row[Any]) -> Entry:
-    """An entry as its row tells; `UNREADABLE` in its place where somebody wrote what no entry of ours can hold."""
+def read_entries(connection: Connection, query: Select[Any]) -> list[Entry]:
+    """The entries that a query over the whole table finds.
+
+    `UNREADABLE` stands in the place of one where somebody wrote what no entry of ours can hold.
+    """
+    with any_text(connection):
+        rows = connection.execute(query).all()
+    return list(map(_entry, rows))
+
+
+def _entry(row: Row[Any]) -> Entry:
     texts = (row.username, row.action, row.resource, row.address, row.request_id, row.digest)
-    try:
-        at = from_ms(row.at_ms)
-    except (TypeError, ValueError, OverflowError):
-        at = None
-    if at is None or not isinstance(row.facts, dict) or not all(isinstance(text, str) for text in texts):
+    at = _moment(row.at_ms)
+    readable = isinstance(row.facts, dict) and isinstance(row.success, bool)
+    if at is None or not readable or not all(isinstance(text, str) for text in texts):
         return Entry(row.sequence, UNREADABLE, str(row.digest))
     source = Source(row.address, row.request_id)
     event = Event(at, row.username, row.action, row.resource, row.success, source=source, facts=row.facts)
     return Entry(row.sequence, event, row.digest)
+
+
+def _moment(stored_ms: Any) -> datetime | None:
+    try:
+        return from_ms(stored_ms)
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def _row(entry: Entry) -> dict[str, Any]:

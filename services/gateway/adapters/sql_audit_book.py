@@ -7,7 +7,7 @@ from typing import Any
 from anyio import CapacityLimiter, to_thread
 from sqlalchemy import Engine, Select, func, literal, select
 
-from services.gateway.adapters.audit_rows import entry_of, read_ends, read_head, read_slice, read_start
+from services.gateway.adapters.audit_rows import read_ends, read_entries, read_head, read_slice, read_start
 from services.gateway.adapters.moments import to_ms
 from services.gateway.adapters.subtrees import users_within
 from services.gateway.adapters.tables import audit_entries
@@ -96,16 +96,15 @@ class SqlAuditBook:
         if before is not None:
             query = query.where(columns.sequence < before)
         with read(self._engine) as connection:
-            rows = connection.execute(query).all()
-        more = len(rows) > limit
-        return Page(tuple(map(entry_of, rows[:limit])), write_cursor(str(rows[limit - 1].sequence)) if more else None)
+            found = read_entries(connection, query)
+        more = len(found) > limit
+        return Page(tuple(found[:limit]), write_cursor(str(found[limit - 1].sequence)) if more else None)
 
     def _following(self, wanted: AuditFilter, after: int, up_to: int, limit: int) -> list[Entry]:
         columns = audit_entries.c
         query = self._filtered(wanted).order_by(columns.sequence).limit(limit)
         with read(self._engine) as connection:
-            rows = connection.execute(query.where(columns.sequence > after, columns.sequence <= up_to)).all()
-        return [entry_of(row) for row in rows]
+            return read_entries(connection, query.where(columns.sequence > after, columns.sequence <= up_to))
 
     def _newest(self) -> int:
         with read(self._engine) as connection:

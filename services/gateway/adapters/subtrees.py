@@ -14,9 +14,11 @@ def lies_within(asset: ColumnElement[str], roots: Sequence[str], dialect: Dialec
     """Whether an asset lies in one of the subtrees, as `Principal.may_reach` has it of a caller who is limited."""
     # As one value: a condition for each subtree would be more than SQLite takes (a thousand).
     root = _elements(literal(list(roots), JSON), dialect).c.value
+    # Read once, and not for each row that is looked at.
+    within = select(root.label("root"), root.concat(".").label("below")).cte().prefix_with("MATERIALIZED").c
     # Compared as they are written: LIKE would take capitals for small letters on SQLite.
-    below = func.substr(asset, 1, func.length(root) + 1) == root.concat(".")
-    return exists(select(root).where(or_(asset == root, below)))
+    below = func.substr(asset, 1, func.length(within.below)) == within.below
+    return exists(select(within.root).where(or_(asset == within.root, below)))
 
 
 def users_within(roots: Sequence[str], dialect: Dialect) -> Select[tuple[str]]:

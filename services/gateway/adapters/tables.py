@@ -19,7 +19,7 @@ from sqlalchemy import (
     text,
 )
 
-from services.gateway.adapters.stored_facts import StoredFacts
+from services.gateway.adapters.stored_values import StoredFacts, StoredFlag
 from shared.database import migrate
 
 HISTORY = "gateway"
@@ -143,7 +143,7 @@ audit_entries = Table(
     Column("username", Text, nullable=False),
     Column("action", Text, nullable=False),
     Column("resource", Text, nullable=False),
-    Column("success", Boolean(create_constraint=False), nullable=False),
+    Column("success", StoredFlag(create_constraint=False), nullable=False),
     Column("address", Text, nullable=False),
     Column("request_id", Text, nullable=False),
     Column("facts", StoredFacts, nullable=False),

@@ -14,9 +14,9 @@ WINDOW = timedelta(minutes=1)
 # Addresses that are told apart within a window; a flood from more of them shares one entry a minute.
 ADDRESSES = 1_000
 # Refusals that are entries of their own although their address has one: whoever tries a door by hand is told of with
-# each request, and a flood costs the disk five entries a second.
+# each request, and a flood that goes on for a day costs the disk a few megabytes.
 SINGLE = 1_000
-SINGLE_PER_S = 5.0
+SINGLE_PER_S = 0.2
 _VARIOUS = "various"
 
 

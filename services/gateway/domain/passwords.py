@@ -166,10 +166,12 @@ def _repeated_part(letters: str) -> str:
 
 def _is_in_rows(letters: str) -> bool:
     """Whether the letters are pieces of rows and nothing else."""
-    at = 0
-    while at < len(letters) and (size := _piece(letters[at:])) >= _SHORTEST_PIECE:
-        at += size
-    return 0 < at == len(letters)
+    # What begins a piece is one as well: wherever a piece may end, the next one may begin.
+    ends = {0}
+    for at in range(len(letters)):
+        if at in ends:
+            ends.update(range(at + _SHORTEST_PIECE, at + _piece(letters[at:]) + 1))
+    return 0 < len(letters) in ends
 
 
 def _piece(letters: str) -> int:

@@ -3,20 +3,14 @@
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from prometheus_client import CollectorRegistry
-from sqlalchemy import Connection, Engine, delete, insert, select, text, update
+from sqlalchemy import Engine, delete, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.base import Executable
 
-from services.gateway.adapters.audit_checkpoints import Checkpoints
 from services.gateway.adapters.audit_retention import AuditRetention
 from services.gateway.adapters.audit_rows import read_slice
-from services.gateway.adapters.audit_seal_keys import SealKey, SealKeys
 from services.gateway.adapters.sql_audit import SqlAudit
 from services.gateway.adapters.sql_audit_book import SqlAuditBook
 from services.gateway.adapters.sql_exports import SqlExports
@@ -29,19 +23,11 @@ from services.gateway.domain.audit_search import AuditFilter, AuditSearch
 from services.gateway.domain.audit_verification import Verification
 from services.gateway.domain.errors import AuditTrailBroken, UserExists, UserMissing
 from services.gateway.domain.refresh import Family, RefreshToken, Verdict
-from shared.database import open_engine, write
-from shared.principal import Role
-from tests.unit.gateway.fakes import NOW, SOURCE, FakeClock, principal, user
+from shared.database import open_engine
+from tests.integration.gateway.audit_chain import JUDGE, KEY, ROOT, checkpoints, entries, event, row, tamper, verify
+from tests.unit.gateway.fakes import NOW, SOURCE, FakeClock, user
 
 PROCESSES, APPENDS = 3, 25
-KEY = SealKey(ec.generate_private_key(ec.SECP256R1()).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-JUDGE = SealKeys([KEY.public_key])
-ROOT = principal("root", Role.ADMIN)
-
-
-def event(number: int, user: str = "ann", days: float = 0) -> Event:
-    source = Source("192.0.2.1", f"r{number}")
-    return Event(NOW + timedelta(days=days), user, "GET /x", f"/x/{number}", success=True, source=source)
 
 
 @pytest.fixture
@@ -50,35 +36,6 @@ def engine(database_url: str) -> Iterator[Engine]:
     engine = open_engine(database_url)
     yield engine
     engine.dispose()
-
-
-def verify(engine: Engine, known: dict[int, str] | None = None) -> Verification:
-    return SqlAuditBook(engine, JUDGE).verify_now(known or {}).found
-
-
-def checkpoints(engine: Engine, clock: FakeClock, every_entries: int = 3) -> Checkpoints:
-    return Checkpoints(engine, KEY, JUDGE, clock, CollectorRegistry(), every_entries=every_entries)
-
-
-def entries(engine: Engine) -> list[tuple[int, str]]:
-    with engine.connect() as connection:
-        return [(entry.sequence, entry.event.action) for entry in read_slice(connection, 0, 10_000, 10_000)]
-
-
-def unguard(connection: Connection) -> None:
-    """What somebody who owns the database does first."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("SET LOCAL session_replication_role = replica"))
-    else:
-        for (name,) in connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'trigger'")).all():
-            connection.execute(text(f"DROP TRIGGER {name}"))
-
-
-def tamper(engine: Engine, *statements: Executable) -> None:
-    with write(engine) as connection:
-        unguard(connection)
-        for statement in statements:
-            connection.execute(statement)
 
 
 def append_many(url: str, process: int) -> None:
@@ -105,10 +62,6 @@ def test_processes_that_append_at_once_share_one_unbroken_chain_and_write_each_b
     verification = verify(engine)
     engine.dispose()
     assert (verification.intact, verification.entries) == (True, 2 * PROCESSES * APPENDS + 2 * APPENDS)
-
-
-def row(sequence: int) -> Executable:
-    return audit_entries.c.sequence == sequence
 
 
 def put_behind(sequence: int) -> Executable:
@@ -155,34 +108,6 @@ def test_tampering_is_found_at_the_entry_it_touched(engine: Engine, name: str):
     tamper(engine, *statements())
     found = verify(engine)
     assert (found.intact, found.first_bad_sequence) == (False, sequence)
-
-
-@pytest.mark.parametrize(
-    "written",
-    [
-        "facts = 'no json'",
-        "facts = '[1]'",
-        "facts = '{\"status\": NaN}'",
-        "facts = x'ff00'",
-        "at_ms = 'yesterday'",
-        "at_ms = 9e30",
-        "at_ms = 1.5",
-        "username = x'ff00'",
-        "digest = x'ff00'",
-    ],
-)
-async def test_what_no_entry_can_hold_is_found_as_tampering_and_hides_no_other_entry(tmp_path: Path, written: str):
-    url = f"sqlite:///{tmp_path / 'trail.db'}"
-    migrate_gateway(url)
-    engine = open_engine(url)
-    SqlAudit(engine).append([event(number) for number in range(6)])
-    tamper(engine, text(f"UPDATE audit_entries SET {written} WHERE sequence = 3"))
-    found = verify(engine)
-    assert (found.intact, found.first_bad_sequence) == (False, 3)
-    assert not checkpoints(engine, FakeClock()).look()
-    page = await AuditSearch(SqlAuditBook(engine, JUDGE)).page(ROOT, AuditFilter(), limit=10, cursor=None)
-    assert [entry.event.action for entry in page.items] == ["GET /x"] * 3 + ["audit.unreadable"] + ["GET /x"] * 2
-    engine.dispose()
 
 
 @pytest.mark.parametrize(

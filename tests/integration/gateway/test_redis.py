@@ -54,7 +54,7 @@ async def admit(gate: RedisGate, charge: Charge) -> Decision:
     return (await gate.admit((charge,), (), at_this_moment=False)).decisions[0]
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(burst=st.integers(1, 12), asked=st.integers(1, 15))
 def test_redis_counts_as_the_arithmetic_says(redis_url: str, burst: int, asked: int):
     # One request refills in four minutes: however long the test takes, none does.

@@ -201,7 +201,7 @@ def test_what_is_saved_on_the_way_stays_although_the_attempt_dies(shop: Shop) ->
 
 
 @given(text=st.text(max_size=80) | st.binary(max_size=60).map(lambda raw: base64.urlsafe_b64encode(raw).decode()))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=200)
 def test_a_made_up_cursor_is_refused(shop: Shop, text: str) -> None:
     with pytest.raises(CursorInvalid):
         shop.store.list(cursor=text)
@@ -222,7 +222,7 @@ def published(engine: Engine) -> int:
 
 
 @given(steps=st.lists(st.tuples(STEPS, st.integers(0, 3)), max_size=25))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=60)
 def test_whatever_happens_in_any_order_a_job_publishes_at_most_once_and_an_end_is_final(
     shop: Shop, steps: list[tuple[str, int]]
 ) -> None:

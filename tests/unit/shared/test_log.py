@@ -1,5 +1,8 @@
+import errno
+import fcntl
 import json
 import logging
+import os
 import subprocess
 import sys
 import threading
@@ -52,6 +55,16 @@ def test_replicas_that_share_a_folder_write_to_a_file_each(tmp_path: Path):
         for path in tmp_path.glob("*.log")
     }
     assert events == {"twin.log": ["first", "third"], "twin-2.log": ["second"]}
+
+
+def test_a_file_system_without_locks_keeps_nobody_from_logging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def no_lock(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", no_lock)
+    configure_logging(service="twin", level="info", folder=tmp_path)
+    get_logger("replica").info("first")
+    assert json.loads((tmp_path / "twin.log").read_text())["event"] == "first"
 
 
 def test_console_and_file_carry_the_same_json_line_with_the_requests_id(

@@ -68,13 +68,13 @@ def refusal(address: str = "192.0.2.1", status: int = 401, after_s: float = 0, u
     return Event(at, user, "GET /x", "/x", success=False, source=Source(address, "r1"), facts={"status": status})
 
 
-def test_a_stranger_who_tries_by_hand_is_told_of_with_each_request_and_a_flood_costs_five_entries_a_second():
+def test_a_stranger_who_tries_by_hand_is_told_of_with_each_request_and_a_flood_costs_an_entry_every_five_seconds():
     repeats = Repeats(single=3)
     assert [repeats.swallow(refusal()) for _ in range(6)] == [False] * 4 + [True] * 2
-    assert [repeats.swallow(refusal(after_s=0.4)) for _ in range(3)] == [False] * 2 + [True]
+    assert [repeats.swallow(refusal(after_s=10)) for _ in range(3)] == [False] * 2 + [True]
     # However long it was quiet, three come at once; what is left is of all strangers together.
-    assert [repeats.swallow(refusal(after_s=9)) for _ in range(4)] == [False] * 3 + [True]
-    assert [repeats.swallow(refusal("192.0.2.2", after_s=9)) for _ in range(2)] == [False, True]
+    assert [repeats.swallow(refusal(after_s=26)) for _ in range(4)] == [False] * 3 + [True]
+    assert [repeats.swallow(refusal("192.0.2.2", after_s=26)) for _ in range(2)] == [False, True]
     assert [event.facts["repeated"] for event in repeats.all()] == [4, 1]
 
 

@@ -43,6 +43,7 @@ def test_a_long_password_of_any_composition_is_taken(password: str):
         ("PASSWORD-password", "guessed first"),
         ("123456789012345", "guessed first"),
         ("987654321-987654321", "guessed first"),
+        ("0123 4321 0123 4321", "guessed first"),
         ("Qwertyuiop123456", "guessed first"),
         ("zxcvbnm, asdfghjkl", "guessed first"),
         ("1q2w3e4r5t6y7u8i", "guessed first"),
