@@ -5,7 +5,7 @@ import contextlib
 import functools
 import secrets
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import uvicorn
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from pydantic import SecretStr
+from sqlalchemy import Engine
 from starlette.types import ASGIApp
 
 from services.gateway.adapters.tables import migrate_gateway
@@ -22,6 +23,7 @@ from services.gateway.app import create_app
 from services.gateway.bootstrap import FirstAdmin, new_admin, store_first_admin
 from services.gateway.settings import GatewaySettings
 from shared.clock import SystemClock
+from shared.database import open_engine
 from shared.http.app import ServiceApp
 from shared.jobs.tables import migrate_jobs
 
@@ -69,6 +71,29 @@ async def running(app: ServiceApp) -> AsyncIterator[httpx.AsyncClient]:
         transport = httpx.ASGITransport(app, client=("192.0.2.7", 40000))
         async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
             yield client
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    """A gateway's tables, on each kind of database."""
+    with migrated(database_url) as engine:
+        yield engine
+
+
+@pytest.fixture
+def sqlite_engine(sqlite_url: str) -> Iterator[Engine]:
+    """A gateway's tables where any column holds anything."""
+    with migrated(sqlite_url) as engine:
+        yield engine
+
+
+@contextlib.contextmanager
+def migrated(url: str) -> Iterator[Engine]:
+    """A database with the tables of a gateway."""
+    migrate_gateway(url)
+    engine = open_engine(url)
+    yield engine
+    engine.dispose()
 
 
 @pytest.fixture

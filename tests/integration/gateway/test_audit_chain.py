@@ -1,7 +1,7 @@
 """The audit chain in a real database: written by many, guarded, signed, cut, and read back after somebody was at it."""
 
 import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 import pytest
@@ -28,14 +28,6 @@ from tests.integration.gateway.audit_chain import JUDGE, KEY, ROOT, checkpoints,
 from tests.unit.gateway.fakes import NOW, SOURCE, FakeClock, user
 
 PROCESSES, APPENDS = 3, 25
-
-
-@pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
-    migrate_gateway(database_url)
-    engine = open_engine(database_url)
-    yield engine
-    engine.dispose()
 
 
 def append_many(url: str, process: int) -> None:

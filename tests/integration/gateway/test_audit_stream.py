@@ -16,7 +16,6 @@ from sqlalchemy import Engine, text
 from services.gateway.adapters.audit_rows import read_slice
 from services.gateway.adapters.audit_stream import STREAM, AuditStream
 from services.gateway.adapters.sql_audit import SqlAudit
-from services.gateway.adapters.tables import migrate_gateway
 from services.gateway.domain.audit import Event
 from services.gateway.domain.audit_batches import Batch
 from shared.clock import SystemClock
@@ -35,22 +34,6 @@ def event(name: str) -> Event:
 
 def batch(name: str) -> Batch:
     return Batch(name, (event(f"{name}-1"), event(f"{name}-2")))
-
-
-@pytest.fixture
-def engine(database_url: str):
-    migrate_gateway(database_url)
-    engine = open_engine(database_url)
-    yield engine
-    engine.dispose()
-
-
-@pytest.fixture
-def sqlite_engine(sqlite_url: str):
-    migrate_gateway(sqlite_url)
-    engine = open_engine(sqlite_url)
-    yield engine
-    engine.dispose()
 
 
 class Replica:

@@ -1,7 +1,6 @@
 """The audit chain read back after somebody wrote into its tables what no part of it can hold."""
 
 import json
-from collections.abc import Iterator
 
 import pytest
 from sqlalchemy import Engine, literal_column, text, update
@@ -9,31 +8,13 @@ from sqlalchemy import Engine, literal_column, text, update
 from services.gateway.adapters.audit_retention import AuditRetention
 from services.gateway.adapters.sql_audit import SqlAudit
 from services.gateway.adapters.sql_audit_book import SqlAuditBook
-from services.gateway.adapters.tables import audit_entries, migrate_gateway
+from services.gateway.adapters.tables import audit_entries
 from services.gateway.domain.audit_lines import line_of
 from services.gateway.domain.audit_search import AuditFilter, AuditSearch
 from services.gateway.domain.errors import AuditTrailBroken
 from services.gateway.schemas.records import AuditPage
-from shared.database import open_engine
 from tests.integration.gateway.audit_chain import JUDGE, KEY, ROOT, checkpoints, event, row, tamper, verify
 from tests.unit.gateway.fakes import NOW, FakeClock
-
-
-@pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
-    migrate_gateway(database_url)
-    engine = open_engine(database_url)
-    yield engine
-    engine.dispose()
-
-
-@pytest.fixture
-def sqlite(sqlite_url: str) -> Iterator[Engine]:
-    """On SQLite alone any column holds anything."""
-    migrate_gateway(sqlite_url)
-    engine = open_engine(sqlite_url)
-    yield engine
-    engine.dispose()
 
 
 @pytest.mark.parametrize(
@@ -56,14 +37,15 @@ def sqlite(sqlite_url: str) -> Iterator[Engine]:
         "success = 'yes'",
     ],
 )
-async def test_what_no_entry_can_hold_is_found_as_tampering_and_hides_no_other_entry(sqlite: Engine, written: str):
-    engine = sqlite
-    SqlAudit(engine).append([event(number) for number in range(6)])
-    tamper(engine, text(f"UPDATE audit_entries SET {written} WHERE sequence = 3"))
-    found = verify(engine)
+async def test_what_no_entry_can_hold_is_found_as_tampering_and_hides_no_other_entry(
+    sqlite_engine: Engine, written: str
+):
+    SqlAudit(sqlite_engine).append([event(number) for number in range(6)])
+    tamper(sqlite_engine, text(f"UPDATE audit_entries SET {written} WHERE sequence = 3"))
+    found = verify(sqlite_engine)
     assert (found.intact, found.first_bad_sequence) == (False, 3)
-    assert not checkpoints(engine, FakeClock()).look()
-    page = await AuditSearch(SqlAuditBook(engine, JUDGE)).page(ROOT, AuditFilter(), limit=10, cursor=None)
+    assert not checkpoints(sqlite_engine, FakeClock()).look()
+    page = await AuditSearch(SqlAuditBook(sqlite_engine, JUDGE)).page(ROOT, AuditFilter(), limit=10, cursor=None)
     assert [entry.event.action for entry in page.items] == ["GET /x"] * 3 + ["audit.unreadable"] + ["GET /x"] * 2
 
 
@@ -93,29 +75,29 @@ async def test_facts_that_could_not_be_written_out_again_hide_no_other_entry(eng
 @pytest.mark.parametrize(
     "written", ["digest = CAST(x'ff' AS TEXT)", "digest = x'ff'", "sequence = 'x'", "sequence = 5.5"]
 )
-async def test_a_head_that_cannot_be_read_is_told_and_nothing_is_added_to_it(sqlite: Engine, written: str):
-    audit, watch = SqlAudit(sqlite), checkpoints(sqlite, FakeClock())
+async def test_a_head_that_cannot_be_read_is_told_and_nothing_is_added_to_it(sqlite_engine: Engine, written: str):
+    audit, watch = SqlAudit(sqlite_engine), checkpoints(sqlite_engine, FakeClock())
     audit.append([event(number) for number in range(6)])
-    tamper(sqlite, text(f"UPDATE audit_head SET {written}"))
-    found = verify(sqlite)
+    tamper(sqlite_engine, text(f"UPDATE audit_head SET {written}"))
+    found = verify(sqlite_engine)
     assert (found.intact, found.first_bad_sequence) == (False, 7)
     assert not watch.look()
     with pytest.raises(AuditTrailBroken):
         audit.append([event(7)])
-    search = AuditSearch(SqlAuditBook(sqlite, JUDGE))
+    search = AuditSearch(SqlAuditBook(sqlite_engine, JUDGE))
     assert len([entry async for entry in search.everything(ROOT, AuditFilter())]) == 6
 
 
 @pytest.mark.parametrize(
     "written", ["digest = x'ff'", "at_ms = 'x'", "signature = CAST(x'ff' AS TEXT)", "sequence = 'x'"]
 )
-def test_a_beginning_that_cannot_be_read_counts_as_one_that_nobody_signed(sqlite: Engine, written: str):
+def test_a_beginning_that_cannot_be_read_counts_as_one_that_nobody_signed(sqlite_engine: Engine, written: str):
     clock = FakeClock()
-    SqlAudit(sqlite).append([event(number, days=number) for number in range(6)])
-    assert AuditRetention(sqlite, KEY, JUDGE, clock, destinations=()).remove(NOW) == 0
-    assert AuditRetention(sqlite, KEY, JUDGE, clock, destinations=()).remove(event(0, days=2).at) == 2
-    tamper(sqlite, text(f"UPDATE audit_start SET {written}"))
-    found = verify(sqlite)
+    SqlAudit(sqlite_engine).append([event(number, days=number) for number in range(6)])
+    assert AuditRetention(sqlite_engine, KEY, JUDGE, clock, destinations=()).remove(NOW) == 0
+    assert AuditRetention(sqlite_engine, KEY, JUDGE, clock, destinations=()).remove(event(0, days=2).at) == 2
+    tamper(sqlite_engine, text(f"UPDATE audit_start SET {written}"))
+    found = verify(sqlite_engine)
     assert (found.intact, found.first_bad_sequence) == (False, 1)
-    assert not checkpoints(sqlite, clock).look()
-    assert AuditRetention(sqlite, KEY, JUDGE, clock, destinations=()).remove(event(0, days=4).at) == 0
+    assert not checkpoints(sqlite_engine, clock).look()
+    assert AuditRetention(sqlite_engine, KEY, JUDGE, clock, destinations=()).remove(event(0, days=4).at) == 0

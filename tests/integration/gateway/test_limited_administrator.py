@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import httpx
 import pytest
@@ -10,12 +10,12 @@ from sqlalchemy import Engine, insert
 
 from services.gateway.adapters.sql_keys import SqlKeys, key_row
 from services.gateway.adapters.sql_users import SqlUsers, user_row
-from services.gateway.adapters.tables import api_keys, migrate_gateway, users
+from services.gateway.adapters.tables import api_keys, users
 from services.gateway.domain.api_keys import ApiKey
 from services.gateway.domain.delegation import shown_to
 from services.gateway.domain.key_requests import KeyFilter
 from services.gateway.domain.pages import MAX_ITEMS, read_cursor
-from shared.database import open_engine, write
+from shared.database import write
 from shared.principal import Role
 from tests.unit.gateway.fakes import NOW, principal, user
 
@@ -97,14 +97,6 @@ async def test_identities_whose_assets_only_their_tokens_tell_are_for_unlimited_
     changed = {"active": False}
     for answer in (await ann.get("/api/v1/identities"), await ann.patch("/api/v1/identities/x", json=changed)):
         assert (answer.status_code, answer.json()["code"]) == (403, "gateway.beyond_own_rights")
-
-
-@pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
-    migrate_gateway(database_url)
-    engine = open_engine(database_url)
-    yield engine
-    engine.dispose()
 
 
 async def test_a_page_is_full_however_many_lie_between_that_are_not_shown(engine: Engine):

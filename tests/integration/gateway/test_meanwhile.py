@@ -1,6 +1,6 @@
 """A user who is changed between the look at who they are and the act that was allowed for it, on both databases."""
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -12,7 +12,7 @@ from services.gateway.adapters.sql_keys import SqlKeys
 from services.gateway.adapters.sql_refresh import SqlRefresh
 from services.gateway.adapters.sql_second_factors import SqlSecondFactors
 from services.gateway.adapters.sql_users import SqlUsers
-from services.gateway.adapters.tables import migrate_gateway, users
+from services.gateway.adapters.tables import users
 from services.gateway.domain.accounts import Accounts
 from services.gateway.domain.api_keys import ApiKey
 from services.gateway.domain.credentials import Verified, user_stamp
@@ -26,7 +26,7 @@ from services.gateway.domain.passwords import PasswordPolicy
 from services.gateway.domain.rate_limit import Limit
 from services.gateway.domain.user_store import UserChange
 from services.gateway.domain.users import User
-from shared.database import open_engine, write
+from shared.database import write
 from shared.principal import Role
 from tests.unit.gateway.fake_factors import FakeApps, FakeSeals, FakeWords, prover
 from tests.unit.gateway.fakes import (
@@ -127,14 +127,6 @@ class World:
             clock=clock,
             entropy=Entropy(),
         )
-
-
-@pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
-    migrate_gateway(database_url)
-    engine = open_engine(database_url)
-    yield engine
-    engine.dispose()
 
 
 async def as_she_was(world: World) -> User:

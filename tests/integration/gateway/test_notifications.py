@@ -18,14 +18,12 @@ from sqlalchemy import Engine
 from services.gateway.adapters.alert_notifier import AlertNotifier
 from services.gateway.adapters.sql_alerts import SqlAlerts
 from services.gateway.adapters.sql_notices import SqlNotices
-from services.gateway.adapters.tables import migrate_gateway
 from services.gateway.app import create_app
 from services.gateway.bootstrap import FirstAdmin
 from services.gateway.domain.alerts import AlertFilter
 from services.gateway.domain.notifications import NotificationPolicy
 from services.gateway.settings import GatewaySettings
 from shared.contracts.alert import Alert, Severity
-from shared.database import open_engine
 from shared.events import publish_alert
 from shared.notify import open_destinations
 from shared.redis_client import async_client
@@ -85,14 +83,6 @@ def other_webhook() -> Iterator[Webhook]:
     hook = Webhook()
     yield hook
     hook.close()
-
-
-@pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
-    migrate_gateway(database_url)
-    engine = open_engine(database_url)
-    yield engine
-    engine.dispose()
 
 
 @pytest.fixture
