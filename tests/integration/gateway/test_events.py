@@ -66,7 +66,7 @@ async def following(client: httpx.AsyncClient, headers: dict[str, str]) -> Async
 
 @pytest.fixture
 async def redis(redis_url: str) -> AsyncIterator[Redis]:
-    client = async_client(redis_url)
+    client = async_client(redis_url, timeout_s=5)
     yield client
     await client.aclose()
 

@@ -31,7 +31,7 @@ LIMITS = LoginLimits(
 
 @pytest.fixture
 async def redis(redis_url: str) -> AsyncIterator[Redis]:
-    client = async_client(redis_url)
+    client = async_client(redis_url, timeout_s=5)
     yield client
     await client.aclose()
 

@@ -234,7 +234,7 @@ async def test_a_published_alert_reaches_the_webhook_through_a_running_gateway(
     settings: GatewaySettings, admin: FirstAdmin, redis_url: str, webhook: Webhook
 ):
     told = settings.model_copy(update={"notify_urls": (SecretStr(webhook.url),)})
-    redis = async_client(redis_url)
+    redis = async_client(redis_url, timeout_s=5)
     async with running(create_app(told)) as client:
         alert = Alert("a1", "twin", "out_of_range", Severity.CRITICAL, "acme.r101", "yield", "too high", NOW, "a")
         await publish_alert(redis, replace(alert, facts={"inputs": {"temp": 380.0}}))

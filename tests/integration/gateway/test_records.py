@@ -59,7 +59,7 @@ async def test_an_alert_is_listed_once_counted_and_acknowledged(
     gateway: httpx.AsyncClient, admin: FirstAdmin, redis_url: str
 ):
     key = {"X-API-Key": admin.api_key.text}
-    redis = async_client(redis_url)
+    redis = async_client(redis_url, timeout_s=5)
     for message in (alert("a1"), alert("a2"), alert("a2"), alert("b1", key="other", asset="acme.kyoto")):
         await publish_alert(redis, message)
 

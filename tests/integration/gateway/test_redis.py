@@ -26,7 +26,7 @@ HOUR_S = 3600
 
 @pytest.fixture
 async def counter(redis_url: str) -> AsyncIterator[RedisCounter]:
-    redis = async_client(redis_url)
+    redis = async_client(redis_url, timeout_s=5)
     yield RedisCounter(redis, SystemClock())
     await redis.aclose()
 
@@ -61,7 +61,7 @@ def test_redis_counts_as_the_arithmetic_says(redis_url: str, burst: int, asked: 
     limit = Limit("l", per_hour=15, burst=burst)
 
     async def decisions() -> list[tuple[bool, int]]:
-        redis = async_client(redis_url)
+        redis = async_client(redis_url, timeout_s=5)
         await redis.flushall()
         counted = [await count(RedisCounter(redis, SystemClock()), limit) for _ in range(asked)]
         await redis.aclose()

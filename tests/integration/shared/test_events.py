@@ -63,7 +63,7 @@ async def consuming(url: str, handle: Handle, *, consumer: str = "one", group: s
 
 @pytest.fixture
 async def redis(redis_url: str):
-    async with async_client(redis_url) as client:
+    async with async_client(redis_url, timeout_s=5) as client:
         yield client
 
 
