@@ -86,10 +86,10 @@ newest value of an interval stands for it, and while the database is away nothin
 (`futago_history_points_lost_total`).
 
 What it costs (`python -m benchmarks asset_values`, processor time): noting a prediction 0.9 µs, writing a point 4.5 µs
-(SQLite), showing the three gauges of one asset 11 µs at each scrape. A prediction over HTTP took 156 µs without values of
-assets, as much with gauges, and 164 µs with gauges and a history written every 2 s. What it fills is the database: 1,000 assets of a twin, each kept once a minute,
-make 4.3 million rows a day, and six times as many at an interval of 10 s. Choose interval and retention for the
-dashboard that is to be drawn; a time-series database is the place for more.
+(SQLite), showing the three gauges of one asset 11 µs at each scrape. A prediction over HTTP took 156 µs without values
+of assets, as much with gauges, and 164 µs with gauges and a history written every 2 s. What it fills is the database:
+1,000 assets of a twin, each kept once a minute, make 4.3 million rows a day, and six times as many at an interval of
+10 s. Choose interval and retention for the dashboard that is to be drawn; a time-series database is the place for more.
 """
 
 
