@@ -14,6 +14,16 @@ import yaml
 
 CHART = Path(__file__).parents[2] / "deploy" / "helm" / "futago"
 RELEASE, NAMESPACE = "plant", "futago"
+SERVICES = {"gateway": 8080, "twin": 8101, "anomaly": 8102, "planner": 8103}
+WORKERS = {"anomaly-worker": 8112, "planner-worker": 8113}
+DIGEST = "sha256:" + "0" * 64
+# Values that switch on all that can be.
+EVERYTHING = (
+    "monitoring.serviceMonitor=true,monitoring.rules=true,monitoring.dashboards=true,workerScaling.enabled=true,"
+    "ingress.enabled=true,gatewayApi.enabled=true,gatewayApi.className=public,internalTls.secret=futago-inside,"
+    "secrets.notify=futago-notify,secrets.authority=plant-ca,store.url=s3://plant/futago,store.credentials=plant-s3,"
+    f"imagePullSecrets={{pull}},digests.gateway={DIGEST},registry=registry.example.com/plant/"
+)
 Manifest = dict[str, Any]
 
 
