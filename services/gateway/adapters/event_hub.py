@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -116,7 +116,7 @@ class EventHub:
                 # Where the reading was broken off, it goes on: those who follow miss nothing.
                 self._positions = positions | self._positions
                 while True:
-                    for stream, event in await read_after(self._redis, self._positions, block_s=BLOCK_S):
+                    for stream, event in _in_order(await read_after(self._redis, self._positions, block_s=BLOCK_S)):
                         self._hand_out(stream, event)
                     back_off.reset()
             except RedisError as error:
@@ -168,7 +168,7 @@ class EventHub:
         except RedisError as error:
             raise RedisAway from error
         missed, positions = [], dict(known)
-        for stream, event in sorted(found, key=lambda pair: _order(pair[1][0])):
+        for stream, event in _in_order(found):
             positions[stream] = event[0]
             what = _read(stream, event)
             if what is not None:
@@ -191,9 +191,14 @@ def _job(document: Mapping[str, JSON]) -> Job:
     return replace(Job.from_json(fields.mapping(document, "job")), owner=owner)
 
 
-def _order(event_id: bytes) -> tuple[int, int]:
-    milliseconds, _, sequence = event_id.partition(b"-")
-    return int(milliseconds), int(sequence)
+def _in_order(found: Sequence[tuple[str, Event]]) -> list[tuple[str, Event]]:
+    """As they happened, to the millisecond: no stream knows of the other."""
+
+    def moment(pair: tuple[str, Event]) -> tuple[int, int]:
+        milliseconds, _, sequence = pair[1][0].partition(b"-")
+        return int(milliseconds), int(sequence)
+
+    return sorted(found, key=moment)
 
 
 def _write_position(positions: Mapping[str, bytes]) -> str:

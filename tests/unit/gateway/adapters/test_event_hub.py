@@ -18,10 +18,13 @@ from services.gateway.domain.errors import RedisAway, TooManyStreams
 from services.gateway.domain.events import Begin, End, EndReason, EventDesk, Happening, Heartbeat, Word
 from services.gateway.domain.floors import KnownFloors
 from shared.contracts.alert import Alert, Severity
-from shared.events import ALERTS
+from shared.contracts.job import Job, JobState
+from shared.events import ALERTS, JOBS
 from tests.unit.gateway.fakes import NOW, FakeClock, principal
 
 ALERT = Alert("a1", "twin", "out_of_range", Severity.WARNING, None, "yield", "too hot", NOW, "k1")
+
+JOB = Job("j1", "anomaly.train", JobState.RUNNING, {"fraction": 0.5}, NOW, NOW, None, 1, None, None, owner="olga")
 
 
 class FakeStreams:
@@ -97,6 +100,18 @@ async def test_a_reader_who_comes_back_misses_nothing_and_hears_nothing_twice(hu
         await settle()
         told = [await reader.next(1.0) for _ in range(4)]
         assert [word.what.id for word in told if isinstance(word, Happening)] == ["a2", "a3", "a4", "a5"]
+
+
+async def test_what_two_streams_tell_at_once_comes_in_the_order_in_which_it_happened(
+    hub: EventHub, streams: FakeStreams
+):
+    async with hub.subscribe("olga", None) as reader:
+        # Both lie there before the hub has its turn.
+        streams.add({"owner": "olga", "job": JOB.to_json()}, JOBS)
+        streams.add(b"read by nobody")
+        streams.add(ALERT.to_json())
+        told = [await reader.next(1.0) for _ in range(2)]
+    assert [word.what.id for word in told if isinstance(word, Happening)] == ["j1", "a1"]
 
 
 async def test_a_slow_reader_is_cut_off_and_the_others_go_on(hub: EventHub, streams: FakeStreams):
