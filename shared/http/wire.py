@@ -284,7 +284,8 @@ class WireProtocol(HttpToolsProtocol):
         url = self.url
         if b"#" in url:
             return Refusal.TARGET
-        host = dict(self.headers).get(b"host", b"")
+        # Version 1.0 may do without.
+        host = self.headers[names.index(b"host")][1] if b"host" in names else b""
         if _HOST.fullmatch(host) is None:
             return Refusal.HOST
         return None if url[:1] == b"/" else _fault_of_absolute(url, host)

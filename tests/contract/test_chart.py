@@ -46,16 +46,6 @@ READY = {
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("helm")
-
-
-@pytest.fixture(scope="module")
-def plain(folder: Path) -> list[Manifest]:
-    return render(folder)
-
-
-@pytest.fixture(scope="module")
 def full(folder: Path) -> list[Manifest]:
     return render(folder, "--set", EVERYTHING)
 

@@ -9,16 +9,6 @@ from tests.contract.chart_render import SERVICES, WORKERS, Manifest, Network, Pe
 POSTGRES, REDIS, S3 = (Peer(address=address) for address in ("10.1.2.3", "10.1.2.4", "192.168.7.7"))
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("helm")
-
-
-@pytest.fixture(scope="module")
-def plain(folder: Path) -> list[Manifest]:
-    return render(folder)
-
-
 @pytest.mark.parametrize("component", [*SERVICES, *WORKERS])
 def test_only_the_gateway_reaches_services_and_nobody_a_worker(plain: list[Manifest], component: str):
     network = Network(plain)
