@@ -11,7 +11,10 @@ ARGS ?=
 # torch's own index of CPU builds, for machines whose default index serves the CUDA build (several GB):
 #   make run TORCH_INDEX=<index URL of the CPU builds>
 TORCH_INDEX ?=
-PIP_INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt \
+    $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+# On all cores, where pip would use one. Packages carry a file or two for other versions of Python: those do not compile.
+COMPILE := $(BIN)/python -m compileall -qq -j 0 $(VENV)/lib shared services futago >/dev/null || true
 SOURCES := shared services futago tests benchmarks examples deploy
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -184,13 +187,17 @@ $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Futago needs Python 3.11 or newer; say which with PYTHON=...")'
 	@echo "making $(VENV)"
 	@$(PYTHON) -m venv $(VENV) || { echo "On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+# An older one does as well, but takes twice as long to find what fits together.
+	@$(BIN)/python -m pip install --quiet 'pip>=25' || true
 
 $(VENV)/.run: pyproject.toml constraints.txt | $(VENV)/bin/python
-	@echo "installing the suite into $(VENV) (about two minutes the first time)"
+	@echo "installing the suite into $(VENV) (a minute or two the first time)"
 	@$(PIP_INSTALL) --editable '.[embedded]'
+	@$(COMPILE)
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
-	@echo "installing the suite and its development tools into $(VENV) (about two minutes the first time)"
+	@echo "installing the suite and its development tools into $(VENV) (a minute or two the first time)"
 	@$(PIP_INSTALL) --editable '.[dev]'
+	@$(COMPILE)
 	@touch $@ $(VENV)/.run

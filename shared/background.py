@@ -9,7 +9,7 @@ from shared.log import get_logger
 log = get_logger(__name__)
 
 _RESTART_AFTER_S = 1.0
-_CANCEL_AGAIN_S = 0.5
+_CANCEL_AGAIN_S = 0.1
 
 
 @asynccontextmanager

@@ -1,6 +1,8 @@
 """What every suite may use: a clock that stands still until told, fresh signing keys, real data where it is at hand."""
 
 import os
+import shutil
+import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
@@ -12,6 +14,8 @@ import pytest
 import structlog
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 # Libraries that share a step among all cores do so by spinning: beside other processes that takes many times as long.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -27,20 +31,48 @@ DATA = Path(os.environ.get("FUTAGO_DATA", Path(__file__).parents[2] / "shared" /
 # Seconds of work each suite may take; two workers share it, which makes less than 15 minutes of waiting.
 BUDGET_S = {"e2e": 240, "integration": 840, "contract": 90, "unit": 360}
 _ORDER = {suite: place for place, suite in enumerate(BUDGET_S)}
+# The whole suite was measured to hold 340 MB there at most; the rest is for what others write meanwhile.
+ROOM_MIB = 1024
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Say once that the disk is full: without room tests fail by the hundred, each in its own way."""
+    folder = tempfile.gettempdir()
+    free_mib = shutil.disk_usage(folder).free // 2**20
+    if free_mib < ROOM_MIB and not hasattr(config, "workerinput"):
+        raise pytest.UsageError(f"{folder} has {free_mib} MiB free; the tests need {ROOM_MIB}: make room or set TMPDIR")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With `-n 2 --dist loadgroup` a file goes to one worker, and all that shares a started suite to the same one."""
-    # What takes longest begins first, so that both workers end at about the same time.
+    """What takes longest begins first, so that both workers end at about the same time."""
     items.sort(key=lambda item: _ORDER.get(_suite(item.nodeid), 0))
-    for item in items:
-        suite = _suite(item.nodeid)
-        item.add_marker(pytest.mark.xdist_group(suite if suite == "e2e" else item.nodeid.partition("::")[0]))
+
+
+class _OneWorkerAFile(LoadScopeScheduling):
+    """A file goes to one worker, and all that shares a started suite to the same one.
+
+    Said here and not by `xdist_group`: xdist 3.8 loses that mark under pytest 9.2 without a word (its issue 1386), and
+    every fixture of a file, the started suite too, is then made by each worker.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _shared(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _OneWorkerAFile:
+    return _OneWorkerAFile(config, log)
 
 
 def _suite(nodeid: str) -> str:
     return nodeid.split("/")[1]
+
+
+def _shared(nodeid: str) -> str:
+    """What a test shares its costly fixtures with: its file, or all that need a started suite."""
+    suite = _suite(nodeid)
+    return suite if suite == "e2e" else nodeid.partition("::")[0]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -56,13 +88,18 @@ def pytest_runtest_makereport(
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     spent_s: dict[str, float] = defaultdict(float)
+    workers: dict[str, set[str]] = defaultdict(set)
     for report in (report for reports in terminalreporter.stats.values() for report in reports):
         if isinstance(report, pytest.TestReport):
             spent_s[_suite(report.nodeid)] += report.duration
+            workers[_shared(report.nodeid)].add(getattr(report, "worker_id", ""))
     for suite, budget_s in BUDGET_S.items():
         if suite in spent_s:
             verdict = "" if spent_s[suite] <= budget_s else "  OVER ITS BUDGET"
             terminalreporter.write_line(f"{suite:12s} {spent_s[suite]:6.0f} s of {budget_s} s{verdict}")
+    # Also where a worker died and another went on with its file.
+    if split := [name for name, those in workers.items() if len(those) > 1]:
+        terminalreporter.write_line(f"SPLIT OVER WORKERS, each of which made all fixtures: {', '.join(sorted(split))}")
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,11 @@ R = TypeVar("R")
 
 # Kernels allocate nothing, so they need no reference counts: leaving them out made proposing a move 11 ns instead of
 # 660 ns, because Numba counts every array of a tuple at every access (measured with Numba 0.68 on 35 arrays).
-_NO_REFERENCE_COUNTS: Final[Mapping[str, Any]] = {"_nrt": False}
+# No code of another language calls them either.
+_LEAN: Final[Mapping[str, Any]] = {"_nrt": False, "no_cfunc_wrapper": True}
+# Python never calls these: what would take their arguments from Python, an array at a time, was a large part of all
+# that had to be compiled.
+_INSIDE: Final[Mapping[str, Any]] = {**_LEAN, "no_cpython_wrapper": True}
 
 # Level 3 of the x86-64 psABI, which Intel's large processors have had since 2013 (Haswell) and AMD's since 2017 (Zen).
 # Code for it runs on all of these, so that an image can bring it along. What code for one of them alone may gain was
@@ -58,12 +62,17 @@ def kernel(function: Callable[P, R]) -> Callable[P, R]:
     """Compile a function that only compiled code calls; it is copied into its callers and may not allocate."""
     # Copied by LLVM, and not with `inline="always"`: there Numba copies first and then works out the types of every
     # copy, which makes compiling take longer.
-    return cast("Callable[P, R]", njit(forceinline=True, **_NO_REFERENCE_COUNTS)(function))
+    return cast("Callable[P, R]", njit(forceinline=True, **_INSIDE)(function))
+
+
+def subroutine(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile a function that only compiled code calls, once for all its callers; it may not allocate."""
+    return cast("Callable[P, R]", njit(**_INSIDE)(function))
 
 
 def entry_point(function: Callable[P, R]) -> Callable[P, R]:
     """Compile a function that is called as such; it may not allocate, and other threads run while it does."""
-    return cast("Callable[P, R]", njit(nogil=True, **_NO_REFERENCE_COUNTS)(function))
+    return cast("Callable[P, R]", njit(nogil=True, **_LEAN)(function))
 
 
 def keep_compiled(functions: tuple[Callable[..., object], ...], folder: Path, shipped: Path = SHIPPED) -> bool:

@@ -4,15 +4,16 @@ Every function is plain arithmetic on the arrays of `Model` and `State`; the tes
 `domain.scoring` over random problems and moves.
 """
 
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, cast
 
 import numpy as np
 
 from services.planner.domain.arrays import IntArray
-from services.planner.solver.compiled import entry_point, kernel
+from services.planner.solver.compiled import kernel, subroutine
 from services.planner.solver.model import Model
 
-UNPLACED = -1
+# Of a fixed type: Numba compiles a function once more for a number that it knows, and these meet every kernel.
+UNPLACED = cast("int", np.int64(-1))
 
 Spot: TypeAlias = tuple[int, int]  # start day and area
 Span: TypeAlias = tuple[int, int]  # first day and the day after the last; or the start days before and after a move
@@ -186,7 +187,8 @@ def add_seasons(model: Model, state: State, kind: int, starts: Span, out: IntArr
             out[model.season_level[season]] -= model.season_weight[season]
 
 
-@entry_point
+# Not copied: it is long, and most moves that are tried are not made.
+@subroutine
 def count(model: Model, state: State, device: int, by: int) -> None:
     """Count a device in (1) or out (-1) where it stands."""
     kind, start, area = model.type_of[device], state.start[device], state.area[device]

@@ -7,10 +7,10 @@ import numpy.typing as npt
 
 from services.planner.domain.arrays import IntArray
 from services.planner.solver.compiled import kernel
-from services.planner.solver.kernels import State, cost_of_moving, move_device
+from services.planner.solver.kernels import UNPLACED, State, cost_of_moving, move_device
 from services.planner.solver.model import Model
 
-NOBODY = -1
+NOBODY = UNPLACED
 
 RandomState: TypeAlias = npt.NDArray[np.uint64]  # (1,)
 

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from services.planner.domain.arrays import IntArray
-from services.planner.solver.compiled import entry_point, kernel
+from services.planner.solver.compiled import entry_point, kernel, subroutine
 from services.planner.solver.kernels import UNPLACED, Spot, State, cost_of_placing, count, is_less
 from services.planner.solver.model import Model
 from services.planner.solver.moves import NOBODY, RandomState, best_area, draw
@@ -97,7 +97,7 @@ def _choose(model: Model, state: State, ruin: Ruin, random: RandomState) -> int:
 
 
 # Not copied into the callers: compiling them once takes long enough.
-@entry_point
+@subroutine
 def _take_out(model: Model, state: State, device: int, cost: IntArray) -> None:
     start, area = state.start[device], state.area[device]
     count(model, state, device, -1)
@@ -107,7 +107,7 @@ def _take_out(model: Model, state: State, device: int, cost: IntArray) -> None:
         state.cost[level] -= cost[level]
 
 
-@entry_point
+@subroutine
 def _put(model: Model, state: State, device: int, target: Spot, cost: IntArray) -> None:
     cost_of_placing(model, state, device, target, cost)
     state.start[device], state.area[device] = target
@@ -116,7 +116,7 @@ def _put(model: Model, state: State, device: int, target: Spot, cost: IntArray) 
         state.cost[level] += cost[level]
 
 
-@entry_point
+@subroutine
 def _put_back(model: Model, state: State, device: int, scratch: IntArray, random: RandomState) -> int:
     """Place a device where it costs least, from a random day on; return the number of starts tried."""
     cost, lowest = scratch[0], scratch[1]

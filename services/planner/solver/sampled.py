@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from services.planner.domain.arrays import IntArray
-from services.planner.solver.compiled import entry_point, kernel
+from services.planner.solver.compiled import entry_point, kernel, subroutine
 from services.planner.solver.kernels import State, is_less
 from services.planner.solver.late_acceptance import Memory, remember_best
 from services.planner.solver.model import Model
@@ -133,7 +133,7 @@ def _consider(memory: Memory, choice: Choice) -> None:
 
 
 # Not copied into its callers: a step takes one move out of many, and compiling it twice takes many seconds.
-@entry_point
+@subroutine
 def _take(model: Model, state: State, memory: Memory, choice: Choice) -> None:
     try_move(model, state, choice.move, memory.change)
     keep(model, state, choice.move)

@@ -9,7 +9,7 @@ from typing import Final
 from services.planner.domain.calendar import Calendar
 from services.planner.domain.constraints.daily_limit import DailyLimit
 from services.planner.domain.problem import Area, Device, DeviceType, Horizon, build_problem
-from services.planner.solver import annealing, ascent, construct, dual, kernels, late_acceptance, polish, ruin, sampled
+from services.planner.solver import annealing, ascent, construct, dual, late_acceptance, polish, ruin, sampled
 from services.planner.solver.compiled import SHIPPED, keep_compiled
 from services.planner.solver.options import SearchKind, SolveOptions
 from services.planner.solver.solve import solve
@@ -31,7 +31,6 @@ def keep_search_compiled(folder: Path) -> bool:
     """Keep all compiled code of the search in a folder; see `keep_compiled`."""
     return keep_compiled(
         (
-            kernels.count,
             construct.fit_first,
             construct.put,
             construct.scatter_all,

@@ -1,9 +1,8 @@
 """`futago plan`: from a file to a file, without a suite."""
 
 import json
-import os
 import signal
-import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +17,17 @@ from tests.unit.planner.planted import planted_document
 from tests.unit.planner.workbooks import JAPANESE, book
 
 
-@pytest.fixture(autouse=True)
-def _compiled_elsewhere(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the compiled search between test runs; the command's own folder is a new one in every test."""
+@pytest.fixture(scope="module")
+def _compiled(request: pytest.FixtureRequest) -> None:
+    """Compile the search, or take what earlier runs of the tests have kept: the seconds below are for searching."""
     cache = request.config.cache
     assert cache is not None
-    library.keep_compiled(cache.mkdir("planner-search"))
+    library.warm_up(cache.mkdir("planner-search"))
+
+
+@pytest.fixture(autouse=True)
+def _compiled_elsewhere(_compiled: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command's own folder is a new one in every test."""
     monkeypatch.setattr(library, "warm_up", lambda _folder: True)
 
 
@@ -50,12 +54,18 @@ def test_a_problem_becomes_a_plan_that_scores_what_the_file_says(problem: Path, 
     assert (result["seed"], result["stopped_because"], result["conflicts"]) == (3, "seconds", [])
 
 
-def test_an_interrupt_keeps_the_best_plan(problem: Path, tmp_path: Path):
-    out = tmp_path / "result.json"
-    interrupt = threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGINT))
-    interrupt.start()
+def test_an_interrupt_keeps_the_best_plan(problem: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    out, search = tmp_path / "result.json", library.solve
+
+    def interrupted(*problems: Any, on_progress: Callable[[library.Progress], None], **how: Any) -> library.SolvedPlan:
+        def show(progress: library.Progress) -> None:
+            on_progress(progress)
+            signal.raise_signal(signal.SIGINT)
+
+        return search(*problems, on_progress=show, **how)
+
+    monkeypatch.setattr(library, "solve", interrupted)
     ran = run(str(problem), "-o", str(out), "--seconds", "60", "--home", str(tmp_path))
-    interrupt.join()
     assert ran.exit_code == 0, ran.output
     result = json.loads(out.read_text(encoding="utf-8"))
     assert result["stopped_because"] == "stopped"

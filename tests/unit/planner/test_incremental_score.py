@@ -5,42 +5,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.planner.domain.arrays import IntArray, frozen_ints
+from services.planner.domain.arrays import frozen_ints
 from services.planner.domain.plan import Plan
 from services.planner.domain.problem import Problem
 from services.planner.domain.scoring import score_plan
 from services.planner.schemas.problem import parse_problem
 from services.planner.solver.annealing import Heat, anneal
 from services.planner.solver.colouring import colour_areas
-from services.planner.solver.compiled import entry_point, keep_compiled
 from services.planner.solver.construct import first_fit, place_at
 from services.planner.solver.kernels import State, empty_state
 from services.planner.solver.late_acceptance import remember, search
 from services.planner.solver.model import Model, areas_interchangeable, build_model, used_levels
-from services.planner.solver.moves import Move, RandomState, empty_move, keep, propose, seed_random, try_move, undo
+from services.planner.solver.moves import seed_random
 from services.planner.solver.polish import settle
 from services.planner.solver.ruin import empty_ruin, ruin_and_recreate
 from services.planner.solver.sampled import Sampler, empty_choice, empty_tabu, search_choosing, search_tabu
 from services.planner.solver.solve import assign_areas
 from tests.unit.planner.builders import NoHolidays, as_ints, random_document, random_plan
 
-
-@entry_point
-def try_one(model: Model, state: State, random: RandomState, proposal: Move, cost: IntArray, kept: bool) -> None:
-    """One random move, kept or taken back."""
-    propose(model, state, random, proposal)
-    try_move(model, state, proposal, cost)
-    if kept:
-        keep(model, state, proposal)
-    else:
-        undo(model, state, proposal)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _kept_between_runs(request: pytest.FixtureRequest) -> None:
-    cache = request.config.cache
-    if cache is not None:
-        keep_compiled((try_one,), cache.mkdir("planner-search"))
+# What late acceptance compares with: it keeps any move, and none that makes the plan worse.
+ANYTHING, NOTHING = np.iinfo(np.int64).max, np.iinfo(np.int64).min
 
 
 def full_cost(problem: Problem, state: State) -> list[int]:
@@ -85,11 +69,12 @@ def test_first_fit_adds_up_to_the_full_score(problem: Problem, seed: int):
 @given(problem=problems, seed=st.integers(0, 1000))
 def test_every_move_kept_adds_up_to_the_full_score(problem: Problem, seed: int):
     model, state = placed(problem, seed)
-    proposal, random, cost = empty_move(len(state.cost)), seed_random(seed), np.zeros_like(state.cost)
+    memory, random = remember(state, size=1), seed_random(seed)
     for number in range(30):
         before = state.cost.copy()
-        try_one(model, state, random, proposal, cost, True)
-        assert list(state.cost) == list(before + cost)
+        memory.late[:] = ANYTHING
+        search(model, state, memory, random, 1)
+        assert list(state.cost) == list(before + memory.change)
         # An error of the counts stays in the cost: the full score, which takes long, need not be added up every time.
         if number % 6 == 5:
             assert list(state.cost) == full_cost(problem, state)
@@ -99,11 +84,13 @@ def test_every_move_kept_adds_up_to_the_full_score(problem: Problem, seed: int):
 @given(problem=problems, seed=st.integers(0, 1000))
 def test_a_move_undone_leaves_no_trace(problem: Problem, seed: int):
     model, state = placed(problem, seed)
-    before = [array.copy() for array in state]
-    proposal, random, cost = empty_move(len(state.cost)), seed_random(seed), np.zeros_like(state.cost)
-    for _ in range(20):
-        try_one(model, state, random, proposal, cost, False)
-    assert all(np.array_equal(left, right) for left, right in zip(before, state, strict=True))
+    memory, random = remember(state, size=1), seed_random(seed)
+    for _ in range(40):
+        before = [array.copy() for array in state]
+        memory.late[:] = NOTHING
+        search(model, state, memory, random, 1)
+        if tuple(memory.change) > tuple(memory.zero):
+            assert all(np.array_equal(left, right) for left, right in zip(before, state, strict=True))
 
 
 @settings(max_examples=50)

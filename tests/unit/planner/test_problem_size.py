@@ -27,3 +27,21 @@ def test_more_areas_than_there_may_be_are_refused_without_naming_each(areas: int
         tracemalloc.stop()
     assert all(fault["loc"][0] == "areas" for fault in refused.value.errors())
     assert most_bytes < 2 * 1024**2
+
+
+def test_devices_beyond_as_many_as_there_may_be_are_not_read():
+    (device,) = DOCUMENT["devices"]
+    again = [device] * 3
+    devices = [device, *({"id": f"B{number}"} for number in range(19_998)), *again]
+    with pytest.raises(ValidationError) as refused:
+        ProblemBody.model_validate(DOCUMENT | {"devices": devices})
+    faults = [fault["loc"] for fault in refused.value.errors() if fault["type"] != "missing"]
+    # Too many, and the second of the four that are named alike: the others stand behind the end.
+    assert sorted(map(str, faults)) == ["('devices', 19999, 'id')", "('devices',)"]
+
+
+def test_more_faults_than_a_problem_can_have_by_mistake_are_not_told_apart():
+    unknown = dict.fromkeys(map(str, range(6_000)))
+    with pytest.raises(ValidationError) as refused:
+        ProblemBody.model_validate(DOCUMENT | {"devices": [unknown] * 10})
+    assert [(fault["type"], fault["loc"]) for fault in refused.value.errors()] == [("too_many_faults", ())]
