@@ -32,12 +32,13 @@ class RedisMetrics:
 
         async def timed(*args: Any, **options: Any) -> Any:
             started_s = time.perf_counter()
-            failed = True
             try:
                 answer = await ask(*args, **options)  # type: ignore[no-untyped-call]
-                failed = False
-            finally:
-                self._note(args[0], time.perf_counter() - started_s, failed=failed)
+            except Exception:
+                # Not where the caller gave up, perhaps after milliseconds: that tells nothing of Redis.
+                self._note(args[0], time.perf_counter() - started_s, failed=True)
+                raise
+            self._note(args[0], time.perf_counter() - started_s, failed=False)
             return answer
 
         # On the object: redis-py knows no hook, and a class of our own would have to be known to its sentinels too.

@@ -97,7 +97,7 @@ ANOMALY = Board(
             "Streams",
             (
                 Panel(
-                    "Rows that came",
+                    "Rows received",
                     (
                         Query(
                             per_second("futago_anomaly_stream_rows_total", "detector", _DETECTOR),
@@ -142,7 +142,7 @@ ANOMALY = Board(
                     runbooks=("FutagoAnomalyAlertsLost",),
                 ),
                 stat(
-                    "Rows health does not know of",
+                    "Rows missing from health",
                     "sum(futago_anomaly_health_rows_lost)",
                     steps=alarm_from(1.0),
                     runbooks=("FutagoHealthUnrecorded",),

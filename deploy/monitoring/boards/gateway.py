@@ -59,7 +59,7 @@ GATEWAY = Board(
                     runbooks=("FutagoBreakerOpen",),
                 ),
                 Panel(
-                    "Requests left unanswered",
+                    "Requests that the services did not answer",
                     (
                         Query(
                             per_second("futago_gateway_upstream_failures_total", "upstream, reason"),
@@ -103,7 +103,7 @@ GATEWAY = Board(
                     runbooks=("FutagoCallersLimited",),
                 ),
                 Panel(
-                    "Connections turned away",
+                    "Connections refused",
                     (
                         Query(
                             per_second("futago_http_refused_total", "reason", 'service="gateway"'),
@@ -114,13 +114,13 @@ GATEWAY = Board(
                     runbooks=("FutagoConnectionsRefused",),
                 ),
                 stat(
-                    "API keys that end soon",
+                    "API keys that expire soon",
                     "max(futago_gateway_api_keys_expiring)",
                     steps=(Step(1.0, "orange"),),
                     runbooks=("FutagoApiKeysExpiring",),
                 ),
                 stat(
-                    "Last heard of revocations",
+                    "Age of the newest list of revocations",
                     "max(futago_gateway_floors_age_seconds)",
                     unit=Unit.SECONDS,
                     steps=alarm_from(1.5),
@@ -128,7 +128,7 @@ GATEWAY = Board(
                     runbooks=("FutagoRevocationsUnknown",),
                 ),
                 stat(
-                    "Let in without Redis",
+                    "Accepted without Redis",
                     "sum(rate(futago_gateway_without_redis_total[5m]))",
                     unit=Unit.PER_SECOND,
                     steps=alarm_from(0.001),
@@ -138,14 +138,14 @@ GATEWAY = Board(
             ),
         ),
         Row(
-            "Record and messages",
+            "Audit trail and notifications",
             (
                 stat(
-                    "Audit trail whole",
+                    "Audit trail intact",
                     "min(futago_gateway_audit_intact)",
                     below="red",
                     steps=good_from(1.0),
-                    description="1 is whole.",
+                    description="1 is intact.",
                     runbooks=("FutagoAuditTampered",),
                 ),
                 stat(
@@ -167,7 +167,7 @@ GATEWAY = Board(
                     runbooks=("FutagoAuditExportBehind",),
                 ),
                 Panel(
-                    "Messages to people",
+                    "Notifications",
                     (
                         Query(
                             "sum by (outcome) (increase(futago_gateway_notifications_total[$__rate_interval]))",

@@ -31,7 +31,7 @@ INFRASTRUCTURE = Board(
                     Unit.BYTES,
                 ),
                 Panel(
-                    "File descriptors, of those allowed",
+                    "File descriptors, share of the limit",
                     (
                         Query(
                             f"process_open_fds{{{_SERVICE}}} / process_max_fds{{{_SERVICE}}}",
@@ -113,7 +113,7 @@ INFRASTRUCTURE = Board(
                     (Query(total("futago_sql_connections_in_use", "service, instance", _SERVICE), _NAME),),
                 ),
                 Panel(
-                    "Removed as it need not be kept longer",
+                    "Removed after their retention time",
                     (
                         Query(
                             f"sum by (what) (increase(futago_retention_removed_total{{{_SERVICE}}}[1h]))",
@@ -129,7 +129,7 @@ INFRASTRUCTURE = Board(
             "Disks and certificates",
             (
                 Panel(
-                    "Room left on disks",
+                    "Free space on disks",
                     (
                         Query(
                             f"min by (service, folder) (futago_folder_free_bytes{{{_SERVICE}}}"
@@ -144,7 +144,7 @@ INFRASTRUCTURE = Board(
                     runbooks=("FutagoDiskLow",),
                 ),
                 Panel(
-                    "Room left on disks, in bytes",
+                    "Free space on disks, in bytes",
                     (
                         Query(
                             f"min by (service, folder) (futago_folder_free_bytes{{{_SERVICE}}})",
@@ -152,7 +152,7 @@ INFRASTRUCTURE = Board(
                         ),
                     ),
                     Unit.BYTES,
-                    description="Of the replica that has the least.",
+                    description="Of the replica with the least.",
                     runbooks=("FutagoDiskFilling",),
                 ),
                 Panel(
@@ -168,7 +168,7 @@ INFRASTRUCTURE = Board(
                     Unit.SECONDS,
                     below="red",
                     steps=(Step(7 * 86_400.0, "orange"), Step(21 * 86_400.0, "green")),
-                    description="Where a proxy in front ends TLS, its certificate is for a probe of your own.",
+                    description="If a proxy in front terminates TLS, monitor its certificate with your own probe.",
                     runbooks=("FutagoCertificateEnding", "FutagoCertificateAlmostOver"),
                 ),
             ),
@@ -177,7 +177,7 @@ INFRASTRUCTURE = Board(
             "Metrics themselves",
             (
                 Panel(
-                    "Names with series of their own",
+                    "Names with their own series",
                     (
                         Query(
                             newest("futago_series_names", "service, bound", _SERVICE),

@@ -10,7 +10,7 @@ _BURNS = (Step(1.0, "yellow"), Step(6.0, "orange"), Step(14.4, "red"))
 OVERVIEW = Board(
     "overview",
     "Futago: overview",
-    "Objectives of service, and the health of every part.",
+    "Service level objectives, and the health of every part.",
     rows=(
         Row(
             "Objectives, over 30 days",
@@ -52,14 +52,14 @@ OVERVIEW = Board(
                     decimals=1,
                 ),
                 Panel(
-                    "How fast the error budget goes",
+                    "Burn rate of the error budget",
                     (
                         Query("futago:gateway_errors:ratio_rate1h / 0.0001", "last hour"),
                         Query("futago:gateway_errors:ratio_rate6h / 0.0001", "last 6 hours"),
                         Query("futago:gateway_errors:ratio_rate1d / 0.0001", "last day"),
                     ),
                     steps=_BURNS,
-                    description="1 uses the month's budget in a month; people are woken at 6 and 14.4.",
+                    description="1 uses up the budget of 30 days in 30 days; alerts fire at 6 and 14.4.",
                     runbooks=("FutagoAvailabilityBurningFast",),
                 ),
             ),
@@ -75,7 +75,7 @@ OVERVIEW = Board(
                     runbooks=("FutagoServiceDown", "FutagoReplicaDown"),
                 ),
                 Panel(
-                    "Alerts that fire",
+                    "Firing alerts",
                     (
                         Query(
                             'count by (alertname, severity) (ALERTS{alertstate="firing", alertname=~"Futago.+"})',
@@ -120,7 +120,7 @@ OVERVIEW = Board(
                     runbooks=("FutagoLatencyBurningFast",),
                 ),
                 Panel(
-                    "What services lean on: one call in a hundred is slower than",
+                    "Dependencies of the services: one call in a hundred is slower than",
                     (
                         Query("futago:redis_command_seconds:p99_rate5m", "Redis, {{service}}"),
                         Query("futago:sql_statement_seconds:p99_rate5m", "SQL, {{service}}"),
@@ -150,7 +150,7 @@ OVERVIEW = Board(
                     highest=1.0,
                 ),
                 Panel(
-                    "Jobs that wait",
+                    "Waiting jobs",
                     (Query(newest("futago_jobs_waiting", "queue"), "{{queue}}"),),
                     steps=alarm_from(20.0),
                     runbooks=("FutagoJobsWaiting", "FutagoWorkerStuck"),

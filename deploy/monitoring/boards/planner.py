@@ -62,7 +62,7 @@ PLANNER = Board(
             "Workers",
             (
                 Panel(
-                    "Last went round its loop",
+                    "Time since the last pass of the worker's loop",
                     (
                         Query(
                             f"time() - {newest('futago_worker_alive_timestamp_seconds', 'service, instance')}",
@@ -97,7 +97,7 @@ PLANNER = Board(
                     width=12,
                 ),
                 stat(
-                    "Could still be saved, at most",
+                    "Gap to the lower bound",
                     "max(futago_planner_plan_gap)",
                     unit=Unit.SHARE,
                     steps=alarm_from(0.2),
@@ -105,7 +105,7 @@ PLANNER = Board(
                     width=6,
                     runbooks=("FutagoPlanGap",),
                 ),
-                stat("No plan costs less than", "max(futago_planner_plan_bound)", width=6),
+                stat("Lower bound of the cost", "max(futago_planner_plan_bound)", width=6),
             ),
         ),
     ),

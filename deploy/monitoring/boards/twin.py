@@ -117,7 +117,7 @@ TWIN = Board(
                     description="Measured minus predicted, in the unit of the model's target.",
                 ),
                 Panel(
-                    "Measured values taken in",
+                    "Observations",
                     (
                         Query(
                             per_second("futago_twin_observations_total", "model, outcome", _MODEL),
@@ -127,7 +127,7 @@ TWIN = Board(
                     Unit.PER_SECOND,
                 ),
                 Panel(
-                    "Features that stand still",
+                    "Sensors that are stuck",
                     (
                         Query(
                             per_second("futago_twin_stuck_features_total", "model", _MODEL),
@@ -174,19 +174,19 @@ TWIN = Board(
                     runbooks=("FutagoTwinOverloaded",),
                 ),
                 stat(
-                    "Calls turned away",
+                    "Calls refused",
                     "sum(rate(futago_twin_calls_refused_total[5m]))",
                     unit=Unit.PER_SECOND,
                     steps=alarm_from(0.001),
                     runbooks=("FutagoTwinOverloaded",),
                 ),
                 Panel(
-                    "Versions that answer",
+                    "Active versions",
                     (Query(total("futago_twin_model_info", "model, version", _MODEL), _NAME),),
-                    description="Replicas of each; two versions of a model at once are an activation under way.",
+                    description="Number of replicas; two versions of a model at once: an activation is in progress.",
                 ),
                 Panel(
-                    "Alerts by what became of them",
+                    "Alerts by outcome",
                     (Query("sum by (outcome) (increase(futago_twin_alerts_total[$__rate_interval]))", "{{outcome}}"),),
                     runbooks=("FutagoTwinAlertsDropped",),
                 ),
