@@ -117,7 +117,7 @@ def status(
 @app.command()
 def down(
     home: HomeOption = DEFAULT_HOME,
-    timeout_s: Annotated[float, typer.Option("--timeout-s", help="How long to wait for the end.")] = 60.0,
+    timeout_s: Annotated[float, typer.Option("--timeout-s", help="How long to wait until it has stopped [s].")] = 60.0,
 ) -> None:
     """Stop a running suite from another shell."""
     from futago.launcher import control
@@ -139,11 +139,11 @@ def migrate(
             envvar="FUTAGO_DATABASE_URL_FILE",
             exists=True,
             dir_okay=False,
-            help="A file that holds it instead, as container platforms hand secrets out.",
+            help="A file that contains the URL, such as a mounted secret.",
         ),
     ] = None,
 ) -> None:
-    """Bring the tables of a database to their newest shape; `futago up` does it by itself."""
+    """Upgrade the tables of a database to this release; `futago up` does it by itself."""
     if database_url_file is not None and database_url is None:
         database_url = database_url_file.read_text(encoding="utf-8").strip()
     elif database_url is None or database_url_file is not None:
@@ -159,10 +159,10 @@ def demo(
     data: Annotated[
         Path | None, typer.Option("--data", help="Folder with the public data sets; without it, the built-in plant.")
     ] = None,
-    url: Annotated[str | None, typer.Option("--url", help="The gateway, if not the one of the home.")] = None,
-    solve_s: Annotated[float, typer.Option("--seconds", min=1.0, help="How long the planner may search.")] = 20.0,
+    url: Annotated[str | None, typer.Option("--url", help="URL of the gateway; by default, that of the home.")] = None,
+    solve_s: Annotated[float, typer.Option("--seconds", min=1.0, help="How long the planner may search [s].")] = 20.0,
 ) -> None:
-    """Put a running suite to work: publish a twin, train a detector, solve a plan, and show what came out."""
+    """Run a demonstration: publish a twin, train a detector, solve a plan, and print the results."""
     from futago.client import Client
     from futago.demo.run import load_cases, run
     from futago.launcher import settings

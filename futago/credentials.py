@@ -47,7 +47,7 @@ class Credentials:
         except (OSError, ValueError) as error:
             raise CredentialsMissing(f"{path} cannot be read: {error}") from error
         if not isinstance(content, dict) or not isinstance(content.get("url"), str):
-            raise CredentialsMissing(f"{path} names no url")
+            raise CredentialsMissing(f"{path} has no url")
         known = {name: content.get(name) for name in ("username", "password", "api_key")}
         if not known["api_key"] and not (known["username"] and known["password"]):
             raise CredentialsMissing(f"{path} has neither an API key nor a user name with a password")

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Futago on a box with systemd and no network: installs, upgrades, goes back.
+# Installs, upgrades and rolls back Futago on a machine with systemd, without a network.
 #   usage: install.sh install  twin|suite ARCHIVE.tar    (from deploy/scripts/wheelhouse.sh; again for an upgrade)
-#          install.sh rollback twin|suite                to the release before, with what it had kept
+#          install.sh rollback twin|suite                to the previous release, with its data
 #          install.sh remove   twin|suite                keeps settings and data
-# Releases lie beside each other in /opt/futago/releases; /opt/futago/current points at the one that runs.
+# Releases are folders in /opt/futago/releases; /opt/futago/current points to the running one.
 set -eu
 umask 022
 root=/opt/futago
@@ -73,7 +73,7 @@ point() {
 make_user() {
   id futago >/dev/null 2>&1 || useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin futago
   # A Python in root's own folder does for the installation, and not for the service.
-  as_futago env "$(command -v "$python")" -c "" 2>/dev/null || fail "the user futago cannot run $python: name another with PYTHON=/usr/bin/python3"
+  as_futago env "$(command -v "$python")" -c "" 2>/dev/null || fail "the user futago cannot run $python: choose another with PYTHON=/usr/bin/python3"
 }
 
 prepare_box() {
@@ -149,26 +149,26 @@ case "$action" in
     unpack "$3"
     prepare_box "$release"
     if [ "$kind" = twin ] && [ ! -e "$(setting MODEL_PATH)/manifest.json" ]; then
-      fail "put a bundle where MODEL_PATH of $settings/twin.env says and its public key into $settings/trust, then do this again" 2
+      fail "put a bundle into the folder MODEL_PATH of $settings/twin.env and its public key into $settings/trust, then run this again" 2
     fi
     older=$(readlink "$root/previous" || true)
     switch "$release"
     if ! wait_for_answer; then
       # Of the release that was here already, the settings may be at fault: no older one is put in its place.
       if [ -n "$before" ] && [ "$before" != "$release" ]; then
-        echo "the new release does not answer: back to the one before; journalctl -u $unit tells why" >&2
+        echo "the new release does not answer: rolling back; for the reason see journalctl -u $unit" >&2
         go_back
         if [ -n "$older" ]; then point previous "$older"; fi
-        wait_for_answer || fail "that one does not answer either"
+        wait_for_answer || fail "the previous release does not answer either"
         fail "$unit runs $(basename "$(readlink "$root/current")") again"
       fi
-      fail "it does not answer; journalctl -u $unit tells why"
+      fail "it does not answer; for the reason see journalctl -u $unit"
     fi
     echo "$unit runs $(basename "$release")"
     ;;
   rollback)
     go_back
-    wait_for_answer || fail "it does not answer; journalctl -u $unit tells why"
+    wait_for_answer || fail "it does not answer; for the reason see journalctl -u $unit"
     echo "$unit runs $(basename "$(readlink "$root/current")")"
     ;;
   remove)
@@ -176,7 +176,7 @@ case "$action" in
     rm -f "/etc/systemd/system/$unit"
     systemctl daemon-reload
     rm -rf "$root"
-    echo "removed; settings are left in $settings, data in /var/lib/futago*"
+    echo "removed; settings are still in $settings, data in /var/lib/futago*"
     ;;
   *) usage ;;
 esac

@@ -20,8 +20,8 @@ _HEAD = """\
 $ helm install futago deploy/helm/futago --namespace futago --values my-values.yaml
 ```
 
-[Kubernetes](../../../docs/how-to/kubernetes.md) tells it from the beginning: secrets, values, upgrade and rollback.
-`values.schema.json` refuses what cannot be meant. This page is made from `values.yaml` by `deploy/helm/readme.py`.
+[Kubernetes](../../../docs/how-to/kubernetes.md) explains installation, upgrade and rollback step by step.
+`values.schema.json` refuses invalid values. `deploy/helm/readme.py` writes this page from `values.yaml`.
 
 | value | default | |
 |---|---|---|

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Copies everything the suite of deploy/compose.yaml keeps into a new folder, while it runs.
+# Backs up all data of the suite of deploy/compose.yaml to a new folder, while it runs.
 #   usage: deploy/scripts/backup.sh FOLDER
-# The order matters. Redis first: a job that the database knows and Redis does not is queued again by itself, the other
-# way round it would be nobody's. The store last: it only ever gains files, so whatever the database names is in it.
-# The folder holds every key and password of the suite: keep it as you keep those.
+# The order matters. Redis first: a job that is in the database but not in Redis is queued again, a job that is only in
+# Redis would be lost. The store last: it only gains files meanwhile, so every file that the database names is in it.
+# The folder contains every key and password of the suite: store it as safely as those.
 set -eu
 umask 077
 here=$(cd "$(dirname "$0")/.." && pwd)
@@ -11,7 +11,7 @@ docker=${DOCKER:-docker}
 compose() { $docker compose --project-directory "$here" --file "$here/compose.yaml" "$@" </dev/null; }
 
 [ "$#" -eq 1 ] || { echo "usage: $0 FOLDER" >&2; exit 64; }
-[ ! -e "$1" ] || { echo "$1 exists: name a folder that is to be made" >&2; exit 73; }
+[ ! -e "$1" ] || { echo "$1 exists: name a folder that does not exist yet" >&2; exit 73; }
 target=$1
 draft=$target.unfinished
 mkdir "$draft"

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Brings a backup back where there is no suite yet, and starts it.
+# Restores a backup on a machine without a suite, and starts it.
 #   usage: deploy/scripts/restore.sh FOLDER
-# It refuses where a database or keys are already. An older backup is brought to the release of the images by `migrate`;
-# a newer one is refused by it.
+# It refuses if a database or keys exist. `migrate` upgrades an older backup to the release of the images, and refuses a
+# newer one.
 set -eu
 umask 077
 here=$(cd "$(dirname "$0")/.." && pwd)
@@ -12,17 +12,17 @@ compose() { $docker compose --project-directory "$here" --file "$here/compose.ya
 
 [ "$#" -eq 1 ] || { echo "usage: $0 FOLDER" >&2; exit 64; }
 backup=$(cd "$1" && pwd)
-(cd "$backup" && sha256sum --check --quiet SHA256SUMS) || { echo "$backup is not what was written" >&2; exit 65; }
+(cd "$backup" && sha256sum --check --quiet SHA256SUMS) || { echo "$backup is damaged" >&2; exit 65; }
 
 secrets=$(compose config --environment </dev/null | sed -n 's/^SECRETS=//p')
 secrets=${secrets:-./secrets}
 case "$secrets" in /*) ;; *) secrets=$here/$secrets ;; esac
 if [ -d "$secrets" ] && [ -n "$(ls -A "$secrets")" ]; then
-  echo "there are keys in $secrets: move them away first" >&2
+  echo "$secrets contains keys: move them away first" >&2
   exit 73
 fi
 if [ -n "$($docker volume ls --quiet --filter "label=com.docker.compose.project=$project")" ]; then
-  echo "the project $project has data already: move it away, or remove it with 'docker compose down --volumes'" >&2
+  echo "the project $project already has data: move it away, or remove it with 'docker compose down --volumes'" >&2
   exit 73
 fi
 

@@ -1,8 +1,8 @@
 #!/bin/sh
-# One archive with this checkout and every package it needs, for a machine without a network.
+# Writes one archive with this checkout and every package it needs, for a machine without a network.
 #   usage: deploy/scripts/wheelhouse.sh EXTRA FILE.tar [PIP OPTIONS]
-# EXTRA is one of pyproject.toml: `embedded` for the whole suite, `twin` for a twin on its own. The packages are those of
-# this machine's kind: run it where Python, processor and operating system are those of the machine it is for.
+# EXTRA is one of pyproject.toml: `embedded` for the whole suite, `twin` for a stand-alone twin. The packages fit machines
+# like this one: run it with the Python, processor architecture and operating system of the target machine.
 set -eu
 [ "$#" -ge 2 ] || { echo "usage: $0 EXTRA FILE.tar [PIP OPTIONS]" >&2; exit 64; }
 extra=$1
@@ -12,7 +12,7 @@ here=$(cd "$(dirname "$0")/../.." && pwd)
 python=${PYTHON:-python3}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-# Only what a checkout has: neither data nor keys that lie about in it.
+# Only these paths: neither data nor keys in the checkout.
 mkdir "$work/futago"
 (cd "$here" && tar --exclude='__pycache__' --exclude='*.egg-info' -cf "$work/checkout.tar" \
   LICENSE Makefile README.md constraints.txt pyproject.toml deploy/edge shared futago services)

@@ -1,4 +1,4 @@
-"""`futago admin`: what only whoever has the machine itself may do."""
+"""`futago admin`: recovery on the machine itself, for whoever has access to its files."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from futago.launcher.environment import database_url as home_database_url
 from futago.launcher.home import Home, write_private
 from futago.launcher.valkey import Valkey
 
-app = typer.Typer(help="What only whoever has the machine itself may do.", no_args_is_help=True)
+app = typer.Typer(help="Recovery on the machine itself.", no_args_is_help=True)
 
 # Who logged in to this machine, whoever they have become since (Linux, proc_pid_loginuid(5)).
 _LOGIN_ID = Path("/proc/self/loginuid")
@@ -37,7 +37,10 @@ def recover(
         bool, typer.Option("--without-second-factor", help="Remove the second factor as well.")
     ] = False,
     file: Annotated[
-        Path | None, typer.Option("--file", help="Write the password there, for its owner alone, and do not show it.")
+        Path | None,
+        typer.Option(
+            "--file", help="Write the password to this file, which only its owner can read, instead of printing it."
+        ),
     ] = None,
     database_url: Annotated[
         str | None,
@@ -47,9 +50,9 @@ def recover(
         str | None, typer.Option("--redis-url", envvar="FUTAGO_REDIS_URL", show_default=False, help="Of a deployment.")
     ] = None,
 ) -> None:
-    """Give an administrator a new password: enables the account and ends its sessions, while the suite runs or not.
+    """Give an administrator a new password; this enables the account and ends its sessions.
 
-    It stands in the audit trail with your name.
+    It works whether the suite runs or not, and is recorded in the audit trail with your name.
     """
     from services.gateway import library  # noqa: PLC0415 (the database and the hasher, for who asks for them)
 
@@ -70,8 +73,8 @@ def recover(
     typer.echo(f"{username!r} can log in again. Password: {shown}")
     if not recovered.everywhere:
         sys.stderr.write(
-            "Redis does not answer: what a gateway has verified before may count for ten more minutes once it is "
-            "back. Run this again then.\n"
+            "Redis does not answer: tokens that a gateway has already verified may stay valid for ten more minutes. "
+            "Run this command again when Redis is back.\n"
         )
 
 

@@ -9,7 +9,7 @@ import typer
 from futago.commands.options import DEFAULT_HOME, HomeOption, JsonOption, KeyOption, UrlOption, connect
 from futago.key_calls import NewApiKey
 
-app = typer.Typer(help="API keys: the way in for machines.", no_args_is_help=True)
+app = typer.Typer(help="API keys, for machines and scripts.", no_args_is_help=True)
 
 IdArgument = Annotated[str, typer.Argument(help="As `futago api-key list` shows it.", show_default=False)]
 
@@ -18,26 +18,33 @@ IdArgument = Annotated[str, typer.Argument(help="As `futago api-key list` shows 
 def create(
     name: Annotated[str, typer.Argument(help="What it is for, such as `historian line 4`.", show_default=False)],
     *,
-    owner: Annotated[str | None, typer.Option("--owner", help="Whose it becomes; else the caller's.")] = None,
+    owner: Annotated[
+        str | None, typer.Option("--owner", help="The user it belongs to; by default, the caller.")
+    ] = None,
     scope: Annotated[
         list[str] | None,
-        typer.Option("--scope", help="What it may do; once for each. Else read, predict and score."),
+        typer.Option("--scope", help="What it may do; repeat it. By default: read, predict and score."),
     ] = None,
-    asset: Annotated[list[str] | None, typer.Option("--asset", help="Asset subtree it is limited to.")] = None,
+    asset: Annotated[
+        list[str] | None, typer.Option("--asset", help="Asset subtree it is limited to; repeat it.")
+    ] = None,
     network: Annotated[
-        list[str] | None, typer.Option("--network", help="Network it is sent from, such as 10.20.0.0/16.")
+        list[str] | None,
+        typer.Option("--network", help="Network it may be used from, such as 10.20.0.0/16; repeat it."),
     ] = None,
-    days: Annotated[int | None, typer.Option("--days", min=1, help="How long it counts; else a year.")] = None,
+    days: Annotated[
+        int | None, typer.Option("--days", min=1, help="How long it is valid [days]; by default, 365.")
+    ] = None,
     requests_per_hour: Annotated[
         int | None, typer.Option("--requests-per-hour", min=1, help="Its own limit; needs --burst.")
     ] = None,
-    burst: Annotated[int | None, typer.Option("--burst", min=1, help="How many of them at once.")] = None,
+    burst: Annotated[int | None, typer.Option("--burst", min=1, help="How many requests at once.")] = None,
     home: HomeOption = DEFAULT_HOME,
     url: UrlOption = None,
     api_key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a key; its secret is shown this once."""
+    """Create a key; its secret is shown only once."""
     if (requests_per_hour is None) != (burst is None):
         raise typer.BadParameter("give --requests-per-hour and --burst together")
     wanted = NewApiKey(
@@ -60,14 +67,14 @@ def show(
     owner: Annotated[str | None, typer.Option("--owner", help="Only this user's.")] = None,
     state: Annotated[str | None, typer.Option("--state", help="Only `active`, `expired` or `deactivated`.")] = None,
     expires_within_days: Annotated[
-        int | None, typer.Option("--expires-within-days", min=0, help="Only those that end by then.")
+        int | None, typer.Option("--expires-within-days", min=0, help="Only keys that expire within so many days.")
     ] = None,
     home: HomeOption = DEFAULT_HOME,
     url: UrlOption = None,
     api_key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List keys: one's own, or everybody's for those who manage keys."""
+    """List your own keys; those of all users, if you may manage keys."""
     with connect(home, url, api_key) as client:
         keys = client.api_keys(owner=owner, state=state, expires_within_days=expires_within_days)
     if as_json:
@@ -81,13 +88,13 @@ def show(
 def rotate(
     key_id: IdArgument,
     *,
-    overlap_s: Annotated[int, typer.Option("--overlap-s", min=0, help="How long the old secret still counts [s].")] = 0,
+    overlap_s: Annotated[int, typer.Option("--overlap-s", min=0, help="How long the old secret stays valid [s].")] = 0,
     home: HomeOption = DEFAULT_HOME,
     url: UrlOption = None,
     api_key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Give a key a new secret, which is shown this once."""
+    """Give a key a new secret, which is shown only once."""
     with connect(home, url, api_key) as client:
         _show_secret(client.rotate_api_key(key_id, overlap_s=overlap_s), as_json=as_json)
 
@@ -96,7 +103,7 @@ def rotate(
 def deactivate(
     key_id: IdArgument, home: HomeOption = DEFAULT_HOME, url: UrlOption = None, api_key: KeyOption = None
 ) -> None:
-    """Switch a key off, on all replicas within two seconds."""
+    """Deactivate a key; all replicas refuse it within two seconds."""
     with connect(home, url, api_key) as client:
         client.deactivate_api_key(key_id)
     typer.echo(f"Deactivated: {key_id}.")

@@ -15,15 +15,17 @@ from futago.errors import InvalidInput
 from futago.launcher.environment import database_url as url_of_home
 from futago.launcher.home import Home
 
-app = typer.Typer(help="Who did what, and is the record of it whole?", no_args_is_help=True)
+app = typer.Typer(help="Search, export and verify the audit trail.", no_args_is_help=True)
 
 UserOption = Annotated[str | None, typer.Option("--user", help="Only what this user did.")]
 ActionOption = Annotated[
-    str | None, typer.Option("--action", help="Only this act or access; with `*` at the end, all that begin so.")
+    str | None, typer.Option("--action", help="Only this action; with `*` at the end, all actions with this prefix.")
 ]
-SuccessOption = Annotated[bool | None, typer.Option("--success/--failed", help="Only what succeeded, or failed.")]
-SinceOption = Annotated[str | None, typer.Option("--since", help="From this time on, as 2026-04-01T00:00:00Z.")]
-UntilOption = Annotated[str | None, typer.Option("--until", help="Up to this time, without it.")]
+SuccessOption = Annotated[
+    bool | None, typer.Option("--success/--failed", help="Only successful, or only failed actions.")
+]
+SinceOption = Annotated[str | None, typer.Option("--since", help="From this time on, such as 2026-04-01T00:00:00Z.")]
+UntilOption = Annotated[str | None, typer.Option("--until", help="Before this time.")]
 AddressOption = Annotated[str | None, typer.Option("--address", help="Only from this address.")]
 RequestOption = Annotated[str | None, typer.Option("--request-id", help="Only this request.")]
 
@@ -38,7 +40,7 @@ def search(
     until: UntilOption = None,
     address: AddressOption = None,
     request_id: RequestOption = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="How many at most.")] = 50,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Largest number of entries.")] = 50,
     home: HomeOption = DEFAULT_HOME,
     url: UrlOption = None,
     api_key: KeyOption = None,
@@ -54,7 +56,7 @@ def search(
     for entry in entries:
         outcome = "ok" if entry["success"] else "failed"
         shown = (entry["at"], entry["user"], entry["action"], entry["resource"], outcome, entry["address"])
-        typer.echo("  ".join(map(str, shown)))
+        typer.echo("  ".join(map(_printable, shown)))
 
 
 @app.command()
@@ -67,7 +69,7 @@ def export(
     until: UntilOption = None,
     address: AddressOption = None,
     request_id: RequestOption = None,
-    out: Annotated[Path | None, typer.Option("--out", help="File to write; else the standard output.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="File to write; by default, the standard output.")] = None,
     home: HomeOption = DEFAULT_HOME,
     url: UrlOption = None,
     api_key: KeyOption = None,
@@ -87,24 +89,25 @@ def export(
 def verify(
     *,
     offline: Annotated[
-        bool, typer.Option("--offline", help="Read the database of the home; no suite has to run.")
+        bool, typer.Option("--offline", help="Read the database of the home; the suite need not run.")
     ] = False,
     database_url: Annotated[
         str | None, typer.Option("--database-url", help="Read this database instead.", show_default=False)
     ] = None,
-    trail: Annotated[Path | None, typer.Option("--trail", help="Read what was exported to this file instead.")] = None,
+    trail: Annotated[Path | None, typer.Option("--trail", help="Read this exported file instead.")] = None,
     checkpoint: Annotated[
         Path | None, typer.Option("--checkpoint", help="An export whose signed checkpoints must fit the trail.")
     ] = None,
     key: Annotated[
-        list[Path] | None, typer.Option("--key", help="Public key that signed the trail; else that of the home.")
+        list[Path] | None,
+        typer.Option("--key", help="Public key that verifies the trail; by default, that of the home."),
     ] = None,
     home: HomeOption = DEFAULT_HOME,
     url: UrlOption = None,
     api_key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Find out whether the audit trail is what was written; exits with 1 if it is not."""
+    """Verify that nobody has changed the audit trail; the exit code is 1 if somebody has."""
     if offline or database_url is not None or trail is not None or checkpoint is not None:
         database = database_url or url_of_home(Home(home.absolute()))
         state = _verify_here(database, trail, checkpoint, key or [Home(home.absolute()).keys / "audit.pub.pem"])
@@ -140,6 +143,14 @@ def _verify_here(database_url: str, trail: Path | None, checkpoint: Path | None,
         reason=found.reason,
         cut_up_to=found.cut_up_to,
         signed_up_to=found.signed_up_to,
+    )
+
+
+def _printable(value: object) -> str:
+    """A value on one line: a name that somebody tried to log in with may hold line ends and commands for a terminal."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in str(value)
     )
 
 

@@ -24,21 +24,21 @@ def backup(
     file: Annotated[Path, typer.Argument(help="The file to write.", show_default=False)],
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
-    """Copy everything a home keeps to one file; the suite may run meanwhile."""
+    """Back up all data of a home to one file; the suite may keep running."""
     from futago.launcher.backup import back_up
 
     content = back_up(Home(home.absolute()), file.absolute(), now=datetime.now(UTC))
     typer.echo(f"{file} holds {content.files} files, {content.size_bytes / _MEGABYTE:.1f} MB before they were packed.")
-    typer.echo("Every key and password of the home is among them: keep it as you keep those.")
+    typer.echo("It contains every key and password of the home: store it as safely as those.")
 
 
 @app.command()
 def restore(
     file: Annotated[Path, typer.Argument(help="What `futago backup` wrote.", exists=True, dir_okay=False)],
     home: HomeOption = DEFAULT_HOME,
-    force: Annotated[bool, typer.Option("--force", help="Put a home that is there already aside.")] = False,  # noqa: FBT002 (an option)
+    force: Annotated[bool, typer.Option("--force", help="Rename a home that exists already.")] = False,  # noqa: FBT002 (an option)
 ) -> None:
-    """Make a home out of a backup; `futago up` then goes on from there."""
+    """Restore a home from a backup; `futago up` then starts it."""
     from futago.launcher.backup import bring_back
 
     content = bring_back(Home(home.absolute()), file, replace=force, now=datetime.now(UTC))
@@ -49,9 +49,11 @@ def restore(
 
 @app.command("move-database")
 def move_database(
-    to: Annotated[str | None, typer.Option("--to", help="An empty PostgreSQL.", show_default=False)] = None,
+    to: Annotated[
+        str | None, typer.Option("--to", help="URL of an empty PostgreSQL database.", show_default=False)
+    ] = None,
     to_file: Annotated[
-        Path | None, typer.Option("--to-file", help="A file that holds its URL instead.", exists=True, dir_okay=False)
+        Path | None, typer.Option("--to-file", help="A file that contains the URL.", exists=True, dir_okay=False)
     ] = None,
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
@@ -60,7 +62,7 @@ def move_database(
     from services.gateway.library import verify_trail
 
     if (to is None) == (to_file is None):
-        raise typer.BadParameter("give --to or --to-file, one of them")
+        raise typer.BadParameter("give either --to or --to-file")
     target = to if to is not None else to_file.read_text(encoding="utf-8").strip() if to_file is not None else ""
     place = Home(home.absolute())
     if not place.database.exists():
@@ -71,8 +73,8 @@ def move_database(
     moved = database_move.move_database(url_of_home(place), target, lambda name: typer.echo(f"  {name}"))
     found = verify_trail(target, [(place.keys / "audit.pub.pem").read_bytes()])
     if not found.intact:
-        raise InvalidInput(f"the audit trail did not arrive whole: {found.reason}; do not use the target")
+        raise InvalidInput(f"the audit trail was damaged by the copy: {found.reason}; do not use the target")
     typer.echo(
-        f"{moved.total} rows of {len(moved.rows)} tables are in PostgreSQL, and the audit trail of {found.entries} "
-        f"entries is whole. {place.database} is untouched."
+        f"Copied {moved.total} rows of {len(moved.rows)} tables to PostgreSQL; the audit trail of {found.entries} "
+        f"entries is intact. {place.database} is unchanged."
     )

@@ -55,30 +55,28 @@ def evaluate(
         typer.Option(
             "--train-rows",
             min=1,
-            help="Train anew on the first rows of each file, and judge the others.",
+            help="For each file, train on its first rows and judge the rest.",
             show_default=False,
         ),
     ] = None,
     train: Annotated[
         Path | None, typer.Option("--train", help="Train once, on this file of normal operation.", show_default=False)
     ] = None,
-    label: Annotated[
-        str, typer.Option("--label", help="The column of truth: 1 where something was wrong.")
-    ] = "anomaly",
+    label: Annotated[str, typer.Option("--label", help="The label column: 1 where something was wrong.")] = "anomaly",
     changepoint: Annotated[
         str | None,
         typer.Option("--changepoint", help="The column that is 1 where something changed.", show_default=False),
     ] = None,
     time: TimeOption = None,
     ignore: Annotated[
-        list[str] | None, typer.Option("--ignore", help="A column that is no sensor; repeat it.", show_default=False)
+        list[str] | None, typer.Option("--ignore", help="A column that is not a sensor; repeat it.", show_default=False)
     ] = None,
     context: Annotated[
-        int, typer.Option("--context", min=0, help="First rows of each file that are looked back on and not judged.")
+        int, typer.Option("--context", min=0, help="First rows of each file: context for the scores, not judged.")
     ] = 0,
     jitter: Annotated[
         int,
-        typer.Option("--jitter", min=0, help="Leak check: begin each file up to so many rows later; 0 leaves it out."),
+        typer.Option("--jitter", min=0, help="Leak check: start each file up to so many rows later; 0 turns it off."),
     ] = 150,
     encoding: EncodingOption = "utf-8-sig",
     json_file: Annotated[
@@ -89,7 +87,7 @@ def evaluate(
     ] = None,
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
-    """Judge a detector on labelled files: row by row, fault by fault, beside trivial baselines, with a leak check."""
+    """Evaluate a detector on labelled files: by row, by fault, compared with trivial baselines, with a leak check."""
     from services.anomaly.library import from_files
 
     settings.sign_with(home.absolute())
@@ -105,11 +103,9 @@ def evaluate(
     elif train is not None and train_rows is None:
         judge = _trained(from_files.Recipe(kind, *how, show_epoch), train, reading, context)
     else:
-        raise OptionUnusable(
-            "--kind needs either --train FILE or --train-rows N; the latter looks back on the N rows, without --context"
-        )
+        raise OptionUnusable("--kind needs either --train FILE or --train-rows N; use --train-rows without --context")
     if not files:
-        raise OptionUnusable("name the bundle folder of a detector and the files to judge it on, or --kind and files")
+        raise OptionUnusable("name the bundle folder of a detector and labelled files, or --kind and labelled files")
     tables, unlabelled = from_files.read_labelled_files(files, label=label, change_point=changepoint, reading=reading)
     for name in unlabelled:
         typer.echo(f"Note: {name} has no column {label!r} and was left out.")

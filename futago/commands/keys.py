@@ -13,12 +13,10 @@ from futago.key_rotation import KeyPairFiles, change, prepare, rotate, standing
 from futago.launcher.home import Home
 from shared.clock import SystemClock, rfc3339
 
-app = typer.Typer(
-    help="The keys that sign access tokens, and what the services are told about a caller.", no_args_is_help=True
-)
+app = typer.Typer(help="The keys that sign access tokens and the gateway's internal tokens.", no_args_is_help=True)
 
 PrivateOption = Annotated[
-    Path | None, typer.Option("--private-key", help="The private key of a deployment; else those of the home.")
+    Path | None, typer.Option("--private-key", help="The private key of a deployment; by default, those of the home.")
 ]
 PublicOption = Annotated[Path | None, typer.Option("--public-keys", help="The file of public keys that belongs to it.")]
 SettleOption = Annotated[
@@ -41,10 +39,10 @@ def rotate_keys(
     settle_s: SettleOption = _SETTLE_S,
     life_s: LifeOption = _LIFE_S,
 ) -> None:
-    """Publish a new key, wait until everybody has read it, and sign with it; no request notices.
+    """Publish a new key, wait until every process has read it, then sign with it; no request fails.
 
-    The old key counts until the last of its tokens has ended; with `--life-s 0`, as after a theft, no longer than the
-    change takes, and everybody has to renew their token.
+    The old key stays valid until the last of its tokens has expired. With `--life-s 0`, as after a theft, it becomes
+    invalid with the change, and every user has to renew the token.
     """
     for files in _pairs(home, private, public):
         key_id = rotate(
@@ -59,7 +57,7 @@ def rotate_keys(
 
 @app.command("prepare")
 def prepare_keys(home: HomeOption = DEFAULT_HOME, private: PrivateOption = None, public: PublicOption = None) -> None:
-    """Publish a new key, and go on signing with the old one: the first half of a rotation by hand."""
+    """Publish a new key, but keep signing with the old one: the first half of a manual rotation."""
     for files in _pairs(home, private, public):
         typer.echo(f"{files.following.name} holds {prepare(files, SystemClock())}.")
 
@@ -71,7 +69,7 @@ def change_keys(
     public: PublicOption = None,
     life_s: LifeOption = _LIFE_S,
 ) -> None:
-    """Sign with the prepared key: the second half of a rotation by hand."""
+    """Sign with the prepared key: the second half of a manual rotation."""
     for files in _pairs(home, private, public):
         key_id = change(files, old_counts_for=timedelta(seconds=life_s), clock=SystemClock())
         typer.echo(f"{files.private.name} signs with {key_id}.")
@@ -79,7 +77,7 @@ def change_keys(
 
 @app.command("list")
 def show(home: HomeOption = DEFAULT_HOME, private: PrivateOption = None, public: PublicOption = None) -> None:
-    """List the keys that count: which one signs, which will, and when an old one ends."""
+    """List the valid keys: which one signs, which one is prepared, and when an old one expires."""
     for files in _pairs(home, private, public):
         keys = standing(files, SystemClock().now())
         typer.echo(f"{files.private.name}: {keys.signing.key_id} signs")

@@ -19,13 +19,13 @@ VersionArgument = Annotated[str, typer.Argument(help="One of its versions.", sho
 def publish(
     bundle: Annotated[Path, typer.Argument(help="A bundle folder, or a zip of one.", show_default=False)],
     *,
-    activate: Annotated[bool, typer.Option("--activate", help="Let it answer at once.")] = False,
+    activate: Annotated[bool, typer.Option("--activate", help="Activate it at once.")] = False,
     home: HomeOption = DEFAULT_HOME,
     url: UrlOption = None,
     api_key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Publish a signed bundle; the first version of a model answers at once, a later one when it is activated."""
+    """Publish a signed bundle; the first version of a model is active at once, a later one after `futago activate`."""
     with connect(home, url, api_key) as client:
         card = client.publish(bundle)
         if activate:
@@ -63,7 +63,7 @@ def activate(
     *,
     as_json: JsonOption = False,
 ) -> None:
-    """Let a version answer from now on; no request is lost meanwhile."""
+    """Make a version the active one; no request is lost."""
     with connect(home, url, api_key) as client:
         _show(client.activate(model, version), as_json=as_json)
 
@@ -77,7 +77,7 @@ def rollback(
     *,
     as_json: JsonOption = False,
 ) -> None:
-    """Let the version answer again that did before the active one."""
+    """Activate the version that was active before."""
     with connect(home, url, api_key) as client:
         _show(client.rollback(model), as_json=as_json)
 
@@ -90,7 +90,7 @@ def withdraw(
     url: UrlOption = None,
     api_key: KeyOption = None,
 ) -> None:
-    """Take a version away; the active one only where the model has no other."""
+    """Withdraw a version; the active one only if the model has no other."""
     with connect(home, url, api_key) as client:
         client.withdraw(model, version)
     typer.echo(f"Withdrawn: {model} {version}.")

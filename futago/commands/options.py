@@ -12,17 +12,13 @@ from futago.launcher.home import Home
 
 DEFAULT_HOME = Path("var")
 
-HomeOption = Annotated[
-    Path, typer.Option("--home", envvar="FUTAGO_HOME", help="Folder with everything the suite keeps.")
-]
+HomeOption = Annotated[Path, typer.Option("--home", envvar="FUTAGO_HOME", help="Folder with all data of the suite.")]
 UrlOption = Annotated[
-    str | None, typer.Option("--url", envvar="FUTAGO_URL", help="The gateway, if not the one of the home.")
+    str | None, typer.Option("--url", envvar="FUTAGO_URL", help="URL of the gateway; by default, that of the home.")
 ]
 KeyOption = Annotated[
     str | None,
-    typer.Option(
-        "--api-key", envvar="FUTAGO_API_KEY", help="An API key of the suite; else the credentials of the home."
-    ),
+    typer.Option("--api-key", envvar="FUTAGO_API_KEY", help="An API key; by default, the credentials of the home."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="For programs.")]
 

@@ -26,14 +26,15 @@ BundleArgument = Annotated[Path, typer.Argument(help="A bundle folder.", show_de
 TargetOption = Annotated[str, typer.Option("--target", help="The column to predict.", show_default=False)]
 VersionOption = Annotated[str, typer.Option("--version", help="Version of the model.")]
 OutOption = Annotated[
-    Path | None, typer.Option("--out", help="Folder of the bundle, bundles/NAME unless given.", show_default=False)
+    Path | None, typer.Option("--out", help="Folder of the bundle; by default, bundles/NAME.", show_default=False)
 ]
-PublishOption = Annotated[bool, typer.Option("--publish", help="Publish it to the running suite, and let it answer.")]
+PublishOption = Annotated[bool, typer.Option("--publish", help="Publish it to the running suite, and activate it.")]
 AdaptOption = Annotated[
     bool, typer.Option("--adapt", help="Let observations correct the bias and the width of the interval.")
 ]
 EncodingOption = Annotated[
-    str | None, typer.Option("--encoding", help="Of the file, such as cp932; found unless given.", show_default=False)
+    str | None,
+    typer.Option("--encoding", help="Encoding of the file, such as cp932; detected by default.", show_default=False),
 ]
 
 
@@ -43,7 +44,7 @@ def train_twin(
     *,
     target: TargetOption,
     name: Annotated[
-        str | None, typer.Option("--name", help="Name of the model, that of the file unless given.", show_default=False)
+        str | None, typer.Option("--name", help="Name of the model; by default, that of the file.", show_default=False)
     ] = None,
     version: VersionOption = "1.0.0",
     out: OutOption = None,
@@ -55,27 +56,29 @@ def train_twin(
         Path | None, typer.Option("--units", help="A JSON file of units by column.", show_default=False)
     ] = None,
     time: Annotated[
-        str | None, typer.Option("--time", help="The column that orders the rows.", show_default=False)
+        str | None, typer.Option("--time", help="The column of times, which orders the rows.", show_default=False)
     ] = None,
     group: Annotated[
-        str | None, typer.Option("--group", help="The column of rows that belong together.", show_default=False)
+        str | None,
+        typer.Option("--group", help="The column that groups rows, such as a batch number.", show_default=False),
     ] = None,
     feature: Annotated[
         list[str] | None, typer.Option("--feature", help="An input; repeat it.", show_default=False)
     ] = None,
     exclude: Annotated[
-        list[str] | None, typer.Option("--exclude", help="A column that is no input; repeat it.", show_default=False)
+        list[str] | None,
+        typer.Option("--exclude", help="A column that is not an input; repeat it.", show_default=False),
     ] = None,
     adapt: AdaptOption = False,
     encoding: EncodingOption = None,
-    seconds: Annotated[float, typer.Option("--seconds", min=1.0, help="Time for choosing among recipes.")] = 120.0,
+    seconds: Annotated[float, typer.Option("--seconds", min=1.0, help="Time for comparing recipes [s].")] = 120.0,
     seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same model.")] = 0,
     publish: PublishOption = False,
     home: HomeOption = DEFAULT_HOME,
     url: UrlOption = None,
     api_key: KeyOption = None,
 ) -> None:
-    """Train a twin on a CSV file: honest splits, several recipes, the best one packaged, and a report."""
+    """Train a twin on a CSV file: compare several recipes, package the best one, and write a report."""
     from services.twin import library
 
     settings.sign_with(home.absolute())
@@ -159,13 +162,13 @@ def package(
     ] = None,
     adapt: AdaptOption = False,
     encoding: EncodingOption = None,
-    app_dir: Annotated[Path, typer.Option("--app-dir", help="Where MODULE is looked for first.")] = Path(),
+    app_dir: Annotated[Path, typer.Option("--app-dir", help="Folder in which MODULE is searched first.")] = Path(),
     publish: PublishOption = False,
     home: HomeOption = DEFAULT_HOME,
     url: UrlOption = None,
     api_key: KeyOption = None,
 ) -> None:
-    """Package a fitted estimator as a signed bundle that predicts exactly the same."""
+    """Package a fitted estimator as a signed bundle that gives the same predictions."""
     from services.twin import library
 
     settings.sign_with(home.absolute())
@@ -199,7 +202,7 @@ def package(
 
 @app.command()
 def card(bundle: BundleArgument, home: HomeOption = DEFAULT_HOME, *, as_json: JsonOption = False) -> None:
-    """Show what a bundle's model takes and predicts, how it was trained and how good it is; or what a detector is."""
+    """Show the card of a bundle, of a model or a detector: inputs, training and accuracy."""
     from services.twin import library
     from shared.onnx.bundle import open_bundle
     from shared.onnx.manifest import BundleKind
@@ -217,7 +220,7 @@ def card(bundle: BundleArgument, home: HomeOption = DEFAULT_HOME, *, as_json: Js
 
 @app.command()
 def verify(bundle: BundleArgument, home: HomeOption = DEFAULT_HOME) -> None:
-    """Check that a trusted key signed a bundle and that every file is what was signed."""
+    """Verify that a trusted key signed a bundle and that no file was changed."""
     from shared.onnx.bundle import open_bundle
     from shared.onnx.settings import KeySettings
 

@@ -45,12 +45,14 @@ def plan(
     template: Annotated[
         Path | None, typer.Option("--template", help="Write a workbook to fill in, and do nothing else.")
     ] = None,
-    language: Annotated[Literal["ja", "en"], typer.Option("--language", help="Of workbooks that are written.")] = "ja",
+    language: Annotated[
+        Literal["ja", "en"], typer.Option("--language", help="Language of the workbook that is written.")
+    ] = "ja",
     seconds: Annotated[float, typer.Option("--seconds", min=0.01, help="How long to search.")] = 60.0,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the random moves.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the random moves.")] = 0,
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
-    """Search for a plan and write it down; Ctrl-C ends the search early and keeps the best plan."""
+    """Search for a plan and write it to a file; Ctrl-C ends the search early and writes the best plan."""
     from services.planner import library  # noqa: PLC0415 (each command loads what it needs, and no more)
 
     words = library.Language(language)
@@ -59,7 +61,7 @@ def plan(
         typer.echo(f"Workbook to fill in written to {template}.")
         return
     if problem is None or out is None:
-        raise typer.BadParameter("a problem and --out are needed, or --template")
+        raise typer.BadParameter("give a problem and --out, or --template")
     _check_target(out)
     read, assets = _read(problem)
     line, history = _Line(), library.History()

@@ -49,13 +49,13 @@ def train_detector(
     *,
     name: Annotated[
         str | None,
-        typer.Option("--name", help="Name of the detector, that of the file unless given.", show_default=False),
+        typer.Option("--name", help="Name of the detector; by default, that of the file.", show_default=False),
     ] = None,
     version: Annotated[
-        str | None, typer.Option("--version", help="Version of the detector, 1 unless given.", show_default=False)
+        str | None, typer.Option("--version", help="Version of the detector; by default, 1.", show_default=False)
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Folder of the bundle, bundles/NAME unless given.", show_default=False)
+        Path | None, typer.Option("--out", help="Folder of the bundle; by default, bundles/NAME.", show_default=False)
     ] = None,
     kind: KindOption = "auto",
     option: SettingOption = None,
@@ -63,10 +63,11 @@ def train_detector(
     off: OffOption = None,
     column: Annotated[
         list[str] | None,
-        typer.Option("--column", help="A sensor; repeat it. All columns unless given.", show_default=False),
+        typer.Option("--column", help="A sensor; repeat it. By default: all columns.", show_default=False),
     ] = None,
     exclude: Annotated[
-        list[str] | None, typer.Option("--exclude", help="A column that is no sensor; repeat it.", show_default=False)
+        list[str] | None,
+        typer.Option("--exclude", help="A column that is not a sensor; repeat it.", show_default=False),
     ] = None,
     time: TimeOption = None,
     unit: Annotated[
@@ -80,13 +81,14 @@ def train_detector(
     ] = None,
     encoding: EncodingOption = "utf-8-sig",
     publish: Annotated[
-        bool, typer.Option("--publish", help="Train on the running suite instead of here; it serves once it is made.")
+        bool,
+        typer.Option("--publish", help="Train on the running suite instead of here; the detector then serves there."),
     ] = False,
     home: HomeOption = DEFAULT_HOME,
     url: UrlOption = None,
     api_key: KeyOption = None,
 ) -> None:
-    """Train a detector on normal rows: a signed bundle that serves without torch, its card, and a page."""
+    """Train a detector on normal rows, and write a signed bundle, its card and a report."""
     from services.anomaly.library import from_files
 
     called = name or data.name.partition(".")[0]
@@ -101,7 +103,7 @@ def train_detector(
         return
     if version is not None or out is not None:
         raise OptionUnusable(
-            "with --publish the suite keeps the bundle and counts the versions: no --out, no --version"
+            "with --publish, the suite stores the bundle and numbers the versions: give no --out, no --version"
         )
     with connect(home, url, api_key) as client:
         _train_there(wanted, client)

@@ -12,7 +12,7 @@ from shared.errors import AppError, Kind
 from shared.onnx.signing import TrustStore
 
 app = typer.Typer(
-    help="Whose bundles are accepted: by this home, or with --url by a running suite.", no_args_is_help=True
+    help="The keys whose bundles are accepted, by this home or, with --url, by a running suite.", no_args_is_help=True
 )
 
 
@@ -77,7 +77,7 @@ def remove(
     url: UrlOption = None,
     api_key: KeyOption = None,
 ) -> None:
-    """Accept no bundle of this key any more; models that are loaded go on until they have to be loaded again."""
+    """Accept no more bundles of this key; models that are loaded keep serving until they have to be loaded again."""
     if url is not None:
         with connect(home, url, api_key) as client:
             client.distrust(key_id)

@@ -32,7 +32,7 @@ def run(client: Client, case: PlanningCase, solve_s: float, on_progress: Callabl
     costliest = min(explanation["by_rule"], key=lambda entry: entry["points"], default=None)
     past = client.score_plan(case.problem, case.past_plan)
     if not past["valid"]:
-        raise DemoFailed(f"the plan made by hand is no plan: {past['invalid'][0]['detail']}")
+        raise DemoFailed(f"the plan made by hand is not valid: {past['invalid'][0]['detail']}")
     return [
         Finding("planner", case.title, f"{plan['score_text']} after {solve_s:g} s"),
         Finding("planner", "plan made by hand", str(past["score_text"])),

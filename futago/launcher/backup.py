@@ -116,7 +116,7 @@ def bring_back(home: Home, source: Path, *, replace: bool, now: datetime) -> Con
         raise AlreadyRuns(home.root, holder.pid, holder.url)
     occupied = home.root.exists() and any(home.root.iterdir())
     if occupied and not replace:
-        raise HomeNotEmpty(f"{home.root} is not empty. Name another folder with --home, or put it aside with --force.")
+        raise HomeNotEmpty(f"{home.root} is not empty. Name another folder with --home, or rename it with --force.")
     draft = home.root.with_name(f".{home.root.name}.unfinished")
     try:
         draft.mkdir(parents=True, mode=0o700)
@@ -126,10 +126,10 @@ def bring_back(home: Home, source: Path, *, replace: bool, now: datetime) -> Con
             home.root.rename(former)
         draft.replace(home.root)
     except FileExistsError:
-        raise BackupUnusable(f"{draft} is left of a restore that was interrupted: remove it first.") from None
+        raise BackupUnusable(f"{draft} is left over from an interrupted restore: remove it first.") from None
     except (OSError, zipfile.BadZipFile, ValueError, KeyError, TypeError) as error:
         _remove(draft)
-        raise BackupUnusable(f"{source} cannot be brought back: {error}.") from error
+        raise BackupUnusable(f"{source} cannot be restored: {error}.") from error
     except BackupUnusable:
         _remove(draft)
         raise
@@ -194,7 +194,7 @@ def _inside(home: Home, name: str) -> Path:
     kept = {home.database.name, home.credentials.name, home.demo_marker.name}
     kept |= {path.name for path in (home.keys, home.trust, home.tls, home.store, home.valkey)}
     if not parts or parts[0] not in kept or ".." in parts:
-        raise BackupUnusable(f"{name!r} has no place in a home.")
+        raise BackupUnusable(f"{name!r} does not belong in a home.")
     return home.root.joinpath(*parts)
 
 
@@ -212,7 +212,7 @@ def _settled(home: Home, sleep: Callable[[float], None]) -> Iterator[None]:
             waited_s = 0.0
             while redis.info("persistence")["aof_rewrite_in_progress"]:
                 if waited_s >= _REWRITE_WAIT_S:
-                    raise BackupFailed("the embedded server does not come to rest; try again later.")
+                    raise BackupFailed("the embedded server keeps rewriting its files; try again later.")
                 sleep(0.1)
                 waited_s += 0.1
             yield

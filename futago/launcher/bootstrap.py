@@ -73,9 +73,11 @@ def welcome(layout: Layout) -> str:
     """Where the suite is, how to get in, and three things to try."""
     credentials, url = layout.home.credentials, layout.url
     ready = f"\nFutago is ready: {url}  (its API: {url}/docs)"
-    stop = "Ctrl-C stops it; in another shell, `futago status` shows its processes and `futago demo` puts it to work."
+    stop = (
+        "Ctrl-C stops it; in another shell, `futago status` shows its processes and `futago demo` runs a demonstration."
+    )
     if not credentials.exists():
-        return f"{ready}\nIts users were made before; there is no {credentials.name} any more.\n\n{stop}\n"
+        return f"{ready}\nIts users already exist, but {credentials.name} has been removed.\n\n{stop}\n"
     read_key = f"""python3 -c 'import json; print(json.load(open("{credentials}"))["api_key"])'"""
     curl = "curl -s"
     trust = ""
@@ -83,8 +85,8 @@ def welcome(layout: Layout) -> str:
         authority = layout.tls.authority
         curl = f"curl -s --cacert {authority}"
         trust = (
-            f"\nIts certificate comes from an authority of its own, {authority}: import that file as a certificate\n"
-            "authority where a browser or a program of yours is to trust it; clients of this suite find it themselves."
+            f"\nIts certificate is signed by an authority of its own, {authority}: import that file into browsers and\n"
+            "programs that are to trust it. The `futago` commands use it without that."
         )
     return f"""{ready}{trust}
 User {Credentials.read(credentials).username!r}; password and API key are in {credentials}

@@ -88,10 +88,10 @@ async def keep_certificate(
             files = make_certificate(home, names, now())
             after = _read(files.authority), _read(files.certificate)
         except OSError as error:
-            say(f"The certificate cannot be renewed: {error.strerror}. It is tried again.")
+            say(f"The certificate cannot be renewed: {error.strerror}. Futago will try again.")
             continue
         if after[0] != before[0]:
-            say(f"The authority was made anew: clients are to trust {files.authority} from now on.")
+            say(f"The certificate authority was renewed: clients have to trust {files.authority} from now on.")
         elif after[1] != before[1]:
             say("The certificate of the gateway was made anew.")
 

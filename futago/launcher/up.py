@@ -137,7 +137,7 @@ class Up:
             self._console.say("Killing what is left.")
             self._supervisor.kill()
             return
-        self._console.say("Stopping; once more kills at once.")
+        self._console.say("Stopping; press Ctrl-C again to kill.")
         asked_to_stop.set()
 
     def _on_change(self, status: Status) -> None:

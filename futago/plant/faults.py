@@ -58,7 +58,7 @@ class Fault:
         if self.kind is FaultKind.SENSOR_BIAS and self.tag not in known:
             raise ValueError(f"a sensor bias needs one of the tags {', '.join(sorted(known))}")
         if self.kind is not FaultKind.SENSOR_BIAS and self.tag is not None:
-            raise ValueError(f"{self.kind} happens to a machine, not to the sensor {self.tag}")
+            raise ValueError(f"{self.kind} is a fault of a machine, not of the sensor {self.tag}")
 
     def level(self, time_h: float) -> float:
         """How far the fault has come at a time: 0 before its onset, then up to `severity`."""

@@ -107,6 +107,19 @@ def write(path: Path, entries: list[Entry]) -> str:
     return str(path)
 
 
+def test_what_a_stranger_typed_makes_no_line_of_its_own_and_does_nothing_to_the_terminal(
+    suite: FakeGateway, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(
+        audit, "connect", lambda *_: Client("http://suite", api_key="fk_good", transport=suite.transport())
+    )
+    typed = "é\n2026-11-22T09:00:00Z  admin\x1b[2K\r\u202e"
+    entry = {"at": "t", "user": typed, "action": "auth.login", "resource": typed, "success": False, "address": "::1"}
+    suite.answer("GET", "/api/v1/audit", gives({"items": [entry], "next_cursor": None}))
+    told = r"é\n2026-11-22T09:00:00Z  admin\x1b[2K\r\u202e"
+    assert futago("search").stdout == f"t  {told}  auth.login  {told}  failed  ::1\n"
+
+
 def test_an_export_is_verified_with_a_public_key_alone(tmp_path: Path, key: str):
     whole = write(tmp_path / "whole.jsonl", trail("abc"))
     assert futago("verify", "--trail", whole, "--key", key).stdout == "Intact: 4 entries, signed up to 3.\n"
