@@ -15,6 +15,7 @@ from services.planner.adapters.sql_inspections import SqlInspections
 from services.planner.adapters.sql_plans import SqlPlans
 from services.planner.adapters.tables import HISTORY, SCRIPTS
 from services.planner.domain.calendar import HolidaySource
+from services.planner.domain.followers import Followers
 from services.planner.domain.inspections import InspectionNews, InspectionStore
 from services.planner.domain.plan_desk import PlanDesk
 from services.planner.routes import (
@@ -109,6 +110,7 @@ def create_app(settings: PlannerSettings) -> ServiceApp:
         ),
         objects=(
             (PlanDesk, desk),
+            (Followers, Followers()),
             (InspectionStore, SqlInspections(engine)),
             (InspectionNews, RedisInspectionNews(redis)),
             (HolidaySource, PackagedHolidays()),

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from contextlib import suppress
 from typing import Any, Never
 
 from shared.http.problems import NotJson
@@ -10,9 +11,14 @@ from shared.http.problems import NotJson
 # Deeper than any request of ours, shallower than what pydantic can write out again (255).
 _MOST_LEVELS = 64
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_BLANKS = b" \t\r\n"
 # A number that no double may hold needs a large exponent or very many digits.
 _MAY_BE_HUGE = re.compile(rb"[eE]\+?\d{3}|\d{200}")
 _SHOWN_DIGITS = 40
+# Of one object, and of all objects of a body: more than any request of ours has. Each unknown one would be a fault, of
+# about a thousand bytes in memory.
+_MOST_MEMBERS = 10_000
+_MOST_MEMBERS_IN_ALL = 1_000_000
 
 
 def check_json(body: bytes) -> None:
@@ -23,6 +29,9 @@ def check_json(body: bytes) -> None:
     NotJson
         If it holds such a thing.
     """
+    # A colon after a name, and not one of a time: at least as many as there are members. A false alarm costs a parse.
+    if body.count(b":") > _MOST_MEMBERS and body.translate(None, _BLANKS).count(b'":') > _MOST_MEMBERS:
+        _require_few_members(body)
     # The full check costs a parse, so it runs only where one of the suspects stands somewhere in the text.
     if (
         any(suspect in body for suspect in (b"NaN", b"Infinity", b"\\u", b"\0"))
@@ -73,6 +82,20 @@ def _require_json(body: bytes) -> None:
         level = [child for child in children if isinstance(child, dict | list)]
     if level:
         raise NotJson(f"values are nested deeper than {_MOST_LEVELS} levels")
+
+
+def _require_few_members(body: bytes) -> None:
+    in_all = 0
+
+    def count(members: list[tuple[str, Any]]) -> None:
+        nonlocal in_all
+        in_all += len(members)
+        if len(members) > _MOST_MEMBERS or in_all > _MOST_MEMBERS_IN_ALL:
+            raise NotJson(f"an object has more than {_MOST_MEMBERS} members, or all have {_MOST_MEMBERS_IN_ALL}")
+
+    # What is no JSON at all, the full check or the reader says.
+    with suppress(ValueError, RecursionError):
+        json.loads(_decode(body), object_pairs_hook=count)
 
 
 def _finite(text: str) -> float:

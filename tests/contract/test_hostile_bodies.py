@@ -21,6 +21,7 @@ NOT_JSON = {
     "NaN": b'{"value": NaN}',
     "Infinity": b'{"value": -Infinity}',
     "more than a double holds": BEYOND_DOUBLE,
+    "too many names in one object": b'{"value": {' + b",".join(b'"%x": 1' % name for name in range(10_001)) + b"}}",
     "a number of 5,000 digits": b'{"value": ' + b"9" * 5_000 + b"}",
     "half of a surrogate pair": rb'{"note": "\ud800"}',
     "half of a pair as a name": rb'{"\udfff": 1}',
@@ -75,10 +76,16 @@ async def test_a_packed_body_is_refused_unread(service: ServiceApp, client: http
 
 
 @pytest.mark.parametrize(
-    "body", [b'\xef\xbb\xbf{"value": 1}', b'{"value": 1, "value": 2}', b'{"value": 1e308, "note": "\\ud83d\\ude00"}']
+    "body",
+    [
+        b'\xef\xbb\xbf{"value": 1}',
+        b'{"value": 1, "value": 2}',
+        b'{"value": 1e308, "note": "\\ud83d\\ude00"}',
+        b'{"times": [' + b'"00:00:00",' * 10_000 + b'"00:00:00"], "values": [' + b'{"a": 1},' * 10_000 + b"{}]}",
+    ],
 )
 async def test_what_is_unusual_json_is_left_to_the_route(service: ServiceApp, client: httpx.AsyncClient, body: bytes):
-    """A byte order mark, a name twice, a large number, a pair of surrogates: without a token, that is a 401."""
+    """A byte order mark, a name twice, a large number, a pair of surrogates, many names: without a token, a 401."""
     for method, path in routes_with_json(service):
         answer = await client.request(method, path, content=body, headers={"Content-Type": "application/json"})
         assert answer.status_code == 401, path

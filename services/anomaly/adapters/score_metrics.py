@@ -10,6 +10,8 @@ from shared.tracing import record_span
 
 # From one row on a warm detector to a full batch on a large network [s].
 _BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+# A row that is older when it is scored comes too late for whoever watches a plant live [s].
+_LATE_S = 60.0
 LABELS = ("detector",)
 
 
@@ -53,6 +55,8 @@ class ScoreMetrics:
                 registry=registry,
             )
         )
+        # A gauge of the last call hides the late rows of one asset behind the punctual ones of all others.
+        self._late = counter("stream_late_calls", "Calls of streams whose newest row was more than a minute old")
         self._refused = Counter(
             "futago_anomaly_stream_refused", "Calls of streams that were not answered", ("code",), registry=registry
         )
@@ -86,6 +90,7 @@ class ScoreMetrics:
         self._repeated.labels(*labels).inc(repeated)
         if lag_s is not None:
             self._lag_s.labels(*labels).set(lag_s)
+            self._late.labels(*labels).inc(lag_s > _LATE_S)
 
     def stream_refused(self, code: str) -> None:
         self._refused.labels(code).inc()

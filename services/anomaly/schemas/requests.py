@@ -26,7 +26,10 @@ NAME_PATTERN = r"^[A-Za-z0-9](?:[A-Za-z0-9_-]|[.][A-Za-z0-9_-])*$"
 ASSET_PATTERN = r"^[A-Za-z0-9_-]+(?:[.][A-Za-z0-9_-]+)*$"
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=64)]
-Rows = list[list[StrictFloat | None]]
+# Reading ends at the first wrong value: a fault for each of millions of them would take gigabytes of memory.
+Row = Annotated[list[StrictFloat | None], Field(fail_fast=True)]
+Rows = Annotated[list[Row], Field(fail_fast=True)]
+Times = Annotated[list[AwareDatetime], Field(fail_fast=True)]
 Columns = Annotated[list[str], Field(max_length=4096)]
 Setting = StrictBool | StrictInt | StrictFloat | str | None
 
@@ -48,7 +51,7 @@ class TrainingBody(_Request):
 
     columns: Columns | None = Field(None, description="names of the sensors; of an upload, those to take (all)")
     rows: Rows | None = Field(None, description="one list a row, oldest first")
-    timestamps: list[AwareDatetime] | None = Field(None, description="one a row, increasing")
+    timestamps: Times | None = Field(None, description="one a row, increasing")
     upload_id: str | None = Field(None, max_length=64, pattern=r"^[!-~]*$", description="instead of rows")
     units: dict[str, Annotated[str, Field(min_length=1, max_length=128)]] = Field(
         default_factory=dict, description="unit by column"
@@ -93,7 +96,7 @@ class NewerRows(_Request):
 
     columns: Columns | None = Field(None, description="names of the values: the detector's own, in any order")
     rows: Rows | None = Field(None, description="one list a row, oldest first")
-    timestamps: list[AwareDatetime] | None = Field(None, description="one a row, increasing")
+    timestamps: Times | None = Field(None, description="one a row, increasing")
     upload_id: str | None = Field(None, max_length=64, pattern=r"^[!-~]*$", description="instead of rows")
 
 
@@ -144,11 +147,11 @@ class ScoreRequest(_Request):
         None, description="names of the detector's sensors, in the order of the values; an upload has its own"
     )
     rows: Rows | None = Field(None, description="one list a row, oldest first")
-    timestamps: list[AwareDatetime] | None = Field(None, description="one a row, increasing")
+    timestamps: Times | None = Field(None, description="one a row, increasing")
     context: Rows = Field(
         default_factory=list, description="rows just before, looked back on and not scored: the first row then has one"
     )
-    context_timestamps: list[AwareDatetime] | None = Field(
+    context_timestamps: Times | None = Field(
         None, description="one a row of the context, increasing; left out, the context ends one usual step before"
     )
     upload_id: str | None = Field(
@@ -176,10 +179,10 @@ class ThresholdRequest(BaseModel):
     )
     columns: Columns | None = Field(None, description="of the labelled rows")
     rows: Rows | None = Field(None, description="labelled rows, oldest first")
-    timestamps: list[AwareDatetime] | None = Field(None, description="one a labelled row, increasing")
+    timestamps: Times | None = Field(None, description="one a labelled row, increasing")
     context: Rows = Field(default_factory=list, description="rows just before, not labelled")
-    context_timestamps: list[AwareDatetime] | None = Field(None, description="one a row of the context, increasing")
-    labels: list[Label] | None = Field(None, description="0 normal, 1 anomalous")
+    context_timestamps: Times | None = Field(None, description="one a row of the context, increasing")
+    labels: Annotated[list[Label], Field(fail_fast=True)] | None = Field(None, description="0 normal, 1 anomalous")
 
     def rule(self) -> dict[str, JSON]:
         """Method and settings."""

@@ -2,11 +2,11 @@
 
 from typing import Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from services.anomaly.domain.streaming import StreamInput
 from services.anomaly.domain.streaming_step import Step
-from services.anomaly.schemas.requests import Columns, Rows
+from services.anomaly.schemas.requests import Columns, Rows, Times
 from services.anomaly.schemas.responses import ScoreResponse
 
 
@@ -17,9 +17,7 @@ class StreamRequest(BaseModel):
 
     columns: Columns | None = Field(None, description="names of the sensors, in the order of the values (as trained)")
     rows: Rows = Field(description="one list a row, oldest first")
-    timestamps: list[AwareDatetime] = Field(
-        description="one a row, increasing; they tell a row that is sent again from a new one"
-    )
+    timestamps: Times = Field(description="one a row, increasing; they tell a row that is sent again from a new one")
 
     def to_domain(self) -> StreamInput:
         """The rows as the domain reads them."""

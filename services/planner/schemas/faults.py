@@ -8,6 +8,9 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from services.planner.schemas.cross_checks import CrossFault, Location
 from shared.errors import Fault
 
+# More than a problem of the largest size has with two wrong fields a device; telling one takes some kilobytes.
+_MOST_FAULTS = 50_000
+
 
 def faults_of(error: ValidationError, pointer: str = "") -> list[Fault]:
     """Return the faults of a validation error; `pointer` is where the validated value stood in the body."""
@@ -45,6 +48,9 @@ def _step(place: object, part: str | int) -> tuple[bool, object]:
 
 def merged(title: str, document: object, shape: ValidationError | None, cross: Iterable[CrossFault]) -> ValidationError:
     """Return one error with the faults of shape and those between parts, each at its path in the document."""
+    if shape is not None and shape.error_count() > _MOST_FAULTS:
+        told = _line("too_many_faults", (), f"more than {_MOST_FAULTS} faults: too many to tell", None)
+        return ValidationError.from_exception_data(title, [told])
     lines: dict[Location, InitErrorDetails] = {}
     for entry in shape.errors(include_url=False) if shape is not None else ():
         path = path_in(document, entry["loc"])

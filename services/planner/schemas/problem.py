@@ -20,6 +20,8 @@ from services.planner.schemas.rules import ReturnIntervalBody, RuleBody
 DEFAULT_LEVELS: Final = ("hard", "medium", "soft")
 WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _MOST_AREAS = 10_000
+# No list of a problem may be longer.
+_MOST_DEVICES = 20_000
 
 T = TypeVar("T")
 
@@ -37,7 +39,7 @@ class ProblemBody(Body):
         | None
     ) = Field(None, description="a number, or each one; the daily limit, if left out")
     device_types: list[DeviceTypeBody] = Field(min_length=1, max_length=10_000)
-    devices: list[DeviceBody] = Field(min_length=1, max_length=20_000)
+    devices: list[DeviceBody] = Field(min_length=1, max_length=_MOST_DEVICES)
     rules: list[RuleBody] = Field(max_length=200)
 
     @model_validator(mode="wrap")
@@ -205,7 +207,8 @@ def _readable(document: object) -> Parts:
 
 def _each(entries: object, read: Callable[[object], T]) -> list[tuple[int, T]]:
     readable: list[tuple[int, T]] = []
-    for index, entry in enumerate(entries if isinstance(entries, list) else ()):
+    # What is too long is refused for that: to read on to the end of it could take minutes.
+    for index, entry in enumerate(entries[:_MOST_DEVICES] if isinstance(entries, list) else ()):
         try:
             readable.append((index, read(entry)))
         except ValidationError:

@@ -258,3 +258,5 @@ async def test_metrics_count_new_and_repeated_rows(client: httpx.AsyncClient, tr
     assert 'futago_anomaly_stream_rows_total{detector="pump"} 120.0' in metrics
     assert 'futago_anomaly_stream_repeated_rows_total{detector="pump"} 120.0' in metrics
     assert 'futago_anomaly_stream_lag_seconds{detector="pump"}' in metrics
+    # Rows of a time long past.
+    assert 'futago_anomaly_stream_late_calls_total{detector="pump"} 2.0' in metrics

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from services.planner.domain.followers import STREAMS_PER_CALLER
 from shared.contracts.job import JobState
 from shared.principal import Role
 from tests.integration.planner.site import Site, serving
@@ -199,6 +200,19 @@ async def test_a_search_is_followed_as_a_stream_until_it_ends(site: Site, client
     assert told[-1]["finished"]
     assert told[-1]["score"] == (await client.get(f"/plans/{plan_id}")).json()["score"]
     assert (await client.get("/plans/none/progress")).status_code == 404
+
+
+async def test_one_caller_follows_a_few_searches_at_once(site: Site, client: httpx.AsyncClient):
+    plan_id = (await client.post("/plans", json=request())).json()["id"]
+    followed = [asyncio.create_task(client.get(f"/plans/{plan_id}/progress")) for _ in range(STREAMS_PER_CALLER + 1)]
+    done, _ = await asyncio.wait(followed, return_when=asyncio.FIRST_COMPLETED)
+    assert [(one.result().status_code, one.result().json()["code"]) for one in done] == [
+        (429, "planner.too_many_streams")
+    ]
+    await asyncio.to_thread(site.solve_now, plan_id)
+    assert sorted([(await one).status_code for one in followed]) == [200] * STREAMS_PER_CALLER + [429]
+    # Whoever has seen the end makes room.
+    assert (await client.get(f"/plans/{plan_id}/progress")).status_code == 200
 
 
 async def test_without_the_queue_plans_are_still_scored_and_none_is_accepted(site: Site):
