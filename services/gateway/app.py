@@ -120,7 +120,8 @@ class _Gateway:
             rules=ProxyRules(
                 body_limit_bytes=settings.forwarded_body_limit_bytes,
                 upload_limit_bytes=settings.upload_limit_bytes,
-                deadline_s=settings.upstream_timeout_s,
+                # Longer than the wait for the service alone: that one ends first, and its error names the service.
+                deadline_s=settings.connect_timeout_s + settings.upstream_timeout_s,
                 answer_timeout_s=settings.upstream_timeout_s,
                 upload_timeout_s=settings.upload_timeout_s,
             ),
@@ -132,6 +133,7 @@ class _Gateway:
                 refused=RefusalMetrics(parts.metrics.registry).count,
             ),
             trusted_proxies=settings.trusted_proxies,
+            floors=parts.gatehouse.known,
             clock=clock,
         )
         return open_to_origins(door, settings.cors_origins)

@@ -24,7 +24,7 @@ from services.gateway.adapters.tables import migrate_gateway
 from services.gateway.domain import api_keys
 from services.gateway.domain.api_keys import ApiKey, MintedKey
 from services.gateway.domain.audit import Action, Event, Source
-from services.gateway.domain.passwords import MAX_BYTES, MIN_LENGTH, is_short
+from services.gateway.domain.passwords import MADE_UP_BYTES, MAX_BYTES, MIN_LENGTH, is_short
 from services.gateway.domain.users import User, is_username
 from services.gateway.settings import GatewaySettings
 from shared.clock import Clock, SystemClock
@@ -32,8 +32,6 @@ from shared.database import open_engine
 from shared.principal import Permission, Role
 from shared.settings import SettingsFault
 from shared.startup import refuse_to_start
-
-_PASSWORD_BYTES = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +52,7 @@ class FirstAdmin:
 def new_admin(username: str) -> FirstAdmin:
     """Make up a password and an API key."""
     minted = api_keys.mint(secrets.token_bytes(api_keys.ENTROPY_BYTES))
-    return FirstAdmin(username, secrets.token_urlsafe(_PASSWORD_BYTES), minted)
+    return FirstAdmin(username, secrets.token_urlsafe(MADE_UP_BYTES), minted)
 
 
 async def store_first_admin(

@@ -18,13 +18,12 @@ from services.gateway.adapters.sql_recovery import SqlRecovery
 from services.gateway.adapters.tables import HISTORY, SCRIPTS
 from services.gateway.domain.audit_verification import Verification
 from services.gateway.domain.credentials import Stamp
+from services.gateway.domain.passwords import MADE_UP_BYTES
 from services.gateway.domain.recovery import Recovery, RecoveryRequest
 from shared.clock import SystemClock
 from shared.database import current_tables, open_engine
 from shared.errors import AppError, Kind
 from shared.redis_client import async_client
-
-_PASSWORD_BYTES = 24
 
 
 class TrailUnreadable(AppError):
@@ -86,10 +85,10 @@ def recover_administrator(
         If there is none of this name; nothing has changed.
     """
     engine = _open(database_url)
-    password = secrets.token_urlsafe(_PASSWORD_BYTES)
+    password = secrets.token_urlsafe(MADE_UP_BYTES)
     request = RecoveryRequest(username, by, without_second_factor)
-    keep(password)
     try:
+        keep(password)
         everywhere = anyio.run(_recover, engine, redis_url, request, PasslibHasher().hash_now(password))
     finally:
         engine.dispose()
@@ -164,5 +163,6 @@ def _open(database_url: str) -> Engine:
         raise DatabaseUnusable(f"there is no database file {url.database}")
     reason = current_tables(engine, HISTORY, SCRIPTS)()
     if reason is not None:
+        engine.dispose()
         raise DatabaseUnusable(reason)
     return engine

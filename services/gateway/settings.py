@@ -153,7 +153,9 @@ class GatewaySettings(ServiceSettings):
     address_attempts_per_hour: int = Field(3_600, gt=0, description="attempts from one address as anybody")
     address_burst: int = Field(200, gt=0, description="how many of them may come at once")
     connect_timeout_s: float = Field(1.0, gt=0, description="longest wait for a connection to a service")
-    upstream_timeout_s: float = Field(35.0, gt=0, description="longest wait for the next bytes of a service's answer")
+    upstream_timeout_s: float = Field(
+        35.0, gt=0, description="longest wait for a service's answer to begin, and for each further part of it"
+    )
     upload_timeout_s: float = Field(900.0, gt=0, description="longest time from the start of an upload to its answer")
     job_retention_days: int = Field(90, ge=0, description="how long a job is listed after its end; 0 for ever")
     alert_retention_days: int = Field(
@@ -189,12 +191,6 @@ class GatewaySettings(ServiceSettings):
         24 * 3600.0, gt=0, description="a message that cannot be delivered for so long is dropped and counted"
     )
 
-    @field_validator("require_second_factor", mode="before")
-    @classmethod
-    def _roles_by_commas(cls, value: object) -> object:
-        # In the environment also as other lists are written there, `["admin"]`.
-        return re.findall(r"[^\s,\[\]\"]+", value) if isinstance(value, str) else value
-
     metrics_networks: tuple[IPv4Network | IPv6Network, ...] = Field(
         (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128")),
         description="who may read /metrics of the gateway; to others there is no such path",
@@ -206,6 +202,12 @@ class GatewaySettings(ServiceSettings):
         None, description="authority (PEM) of the services' certificates, where their URLs begin with https://"
     )
 
+    @field_validator("require_second_factor", mode="before")
+    @classmethod
+    def _roles_by_commas(cls, value: object) -> object:
+        # In the environment also as other lists are written there, `["admin"]`.
+        return re.findall(r"[^\s,\[\]\"]+", value) if isinstance(value, str) else value
+
     @field_validator("cors_origins")
     @classmethod
     def _exact_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
@@ -213,11 +215,6 @@ class GatewaySettings(ServiceSettings):
             if not _ORIGIN.fullmatch(origin):
                 raise ValueError(f"{origin!r} is no origin: write scheme, host and port, as https://plant.example:8443")
         return origins
-
-    @property
-    def addresses_of_many(self) -> tuple[IPv4Network | IPv6Network, ...]:
-        """A trusted proxy's address stands for all its clients."""
-        return self.trusted_proxies
 
     @field_validator("audit_retention_days")
     @classmethod
@@ -232,3 +229,8 @@ class GatewaySettings(ServiceSettings):
         if values.get("api_port") is not None:
             values.setdefault("port", values["api_port"])
         return values
+
+    @property
+    def addresses_of_many(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """A trusted proxy's address stands for all its clients."""
+        return self.trusted_proxies

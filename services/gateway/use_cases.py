@@ -22,7 +22,7 @@ from services.gateway.domain.rate_limit import Limit
 from services.gateway.domain.session_desk import SessionDesk
 from services.gateway.domain.sessions import Lifetimes, Sessions
 from services.gateway.parts import Parts
-from shared.clock import SystemClock
+from shared.clock import Clock
 
 
 def use_cases(parts: Parts) -> list[tuple[type, object]]:
@@ -50,7 +50,7 @@ def use_cases(parts: Parts) -> list[tuple[type, object]]:
     )
     sessions = _sessions(parts)
     return [
-        (SystemClock, clock),
+        (Clock, clock),
         (Sessions, sessions),
         (PasswordForm, PasswordForm(sessions, offered=parts.settings.password_grant)),
         (SessionDesk, _session_desk(parts)),

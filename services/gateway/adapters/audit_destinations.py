@@ -15,6 +15,7 @@ from services.gateway.adapters.audit_exporter import Destination
 from services.gateway.adapters.export_files import LinesFile, LinesOut
 from services.gateway.adapters.export_syslog import Syslog, Transport
 from shared.errors import AppError, Kind
+from shared.http.tls import client_context
 
 # RFC 5426, RFC 6587's usual port, RFC 5425.
 _PORTS = {Transport.UDP: 514, Transport.TCP: 601, Transport.TLS: 6514}
@@ -80,8 +81,7 @@ def _context(url: str, parts: SplitResult) -> ssl.SSLContext:
     if unknown := asked.keys() - {"ca", "cert", "key"}:
         raise ExportInvalid(f"{url}: unknown parameter {min(unknown)!r}; there are ca, cert and key")
     try:
-        context = ssl.create_default_context(cafile=asked.get("ca"))
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context = client_context(Path(asked["ca"]) if "ca" in asked else None)
         if "cert" in asked:
             context.load_cert_chain(asked["cert"], asked.get("key"))
     except (OSError, ValueError) as error:

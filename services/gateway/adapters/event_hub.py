@@ -24,6 +24,8 @@ from shared.log import get_logger
 
 # One person with a few windows, and all of a plant.
 STREAMS_PER_CALLER = 8
+# Somebody makes as many keys as they like, and must not take all places with them.
+STREAMS_PER_OWNER = 40
 STREAMS = 200
 # What a reader may be behind; a burst of a few seconds.
 WAITING_EVENTS = 256
@@ -124,18 +126,22 @@ class EventHub:
                 await back_off.pause()
 
     @asynccontextmanager
-    async def subscribe(self, who: str, after: str | None) -> AsyncIterator[Follower]:
+    async def subscribe(self, who: str, after: str | None, *, owner: str | None = None) -> AsyncIterator[Follower]:
         known = None if after is None else _read_position(after)
         if not self._positions:
             raise RedisAway
-        if self._callers[who] >= STREAMS_PER_CALLER:
-            raise TooManyStreams(STREAMS_PER_CALLER)
+        counted = {who: STREAMS_PER_CALLER}
+        if owner is not None:
+            counted[f"keys of {owner}"] = STREAMS_PER_OWNER
+        for name, most in counted.items():
+            if self._callers[name] >= most:
+                raise TooManyStreams(most)
         if len(self._followers) >= STREAMS:
             raise TooManyStreams(STREAMS)
         begin = dict(self._positions)
         follower = Follower(_write_position(known or begin), self._leaving, WAITING_EVENTS)
         # From here on it hears of what is new, while what it missed is fetched.
-        self._callers[who] += 1
+        self._callers.update(counted.keys())
         self._followers.append(follower)
         self._open.inc()
         try:
@@ -144,8 +150,7 @@ class EventHub:
             yield follower
         finally:
             self._followers.remove(follower)
-            self._callers[who] -= 1
-            self._callers += Counter()
+            self._callers -= Counter(counted.keys())
             self._open.dec()
             if follower.too_slow:
                 self._cut.inc()

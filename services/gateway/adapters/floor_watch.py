@@ -76,7 +76,8 @@ class FloorWatch:
         """
         asked_at_s = self._clock.monotonic_s()
         while self._read_from_s < asked_at_s:
-            # One that has just ended is not waited for: that would not give way to what takes it away, for ever.
+            # One that has just ended is not awaited again: that would give the event loop no turn, and so never let
+            # `_have_read` take it away.
             if self._reading is None or self._reading.done():
                 if self._breaker.admit(self._clock.monotonic_s()) > 0:
                     raise RedisAway

@@ -16,6 +16,7 @@ from services.gateway.domain.errors import UpstreamAway, UpstreamBroken, Upstrea
 from services.gateway.domain.headers import Headers, body_length, inward, outward
 from services.gateway.domain.upstreams import Handover, Upstream
 from shared.clock import Clock
+from shared.http.request_id import HEADER as REQUEST_ID_HEADER
 from shared.internal_token import HEADER as IDENTITY_HEADER
 from shared.log import get_logger
 from shared.tracing import TRACEPARENT, Span, current_span
@@ -82,7 +83,7 @@ class Forwarder:
             else:
                 response = await self._ask_traced(span, upstream, request, body)
             try:
-                await self._relay(upstream, response, send)
+                await self._relay(upstream, handover, response, send)
             finally:
                 await response.aclose()
 
@@ -118,7 +119,7 @@ class Forwarder:
         breaker.succeeded()
         return response
 
-    async def _relay(self, upstream: Upstream, response: httpx.Response, send: Send) -> None:
+    async def _relay(self, upstream: Upstream, handover: Handover, response: httpx.Response, send: Send) -> None:
         if response.status_code == httpx.codes.UNAUTHORIZED:
             # The caller was verified here: it is the gateway that the service did not believe.
             log.error("identity_refused", upstream=upstream.service)
@@ -129,6 +130,10 @@ class Forwarder:
         left = _length(headers)
         try:
             async for chunk in cast("AsyncIterator[bytes]", response.stream):
+                # A stream may go on for a day; a caller whose credential has ended meanwhile hears no more of it.
+                if left < 0 and not handover.still_counts():
+                    log.info("answer_ended_with_credential", upstream=upstream.service)
+                    return
                 left -= len(chunk)
                 await send({"type": "http.response.body", "body": chunk, "more_body": left != 0})
         except (httpx.TransportError, aiohttp.ClientError) as error:
@@ -143,7 +148,7 @@ class Forwarder:
 async def _request(upstream: Upstream, handover: Handover, scope: Scope, body: RequestBody) -> httpx.Request:
     headers = inward(scope["headers"])
     headers.append((_IDENTITY, handover.identity.encode()))
-    headers.append((b"x-request-id", handover.request_id.encode()))
+    headers.append((REQUEST_ID_HEADER, handover.request_id.encode()))
     stream: httpx.ByteStream | _Streamed
     read_ahead = body.length is not None and body.length <= _READ_AHEAD_BYTES
     if read_ahead:

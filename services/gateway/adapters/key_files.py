@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
@@ -23,12 +22,9 @@ class AccessKeys:
     verifier: TokenVerifier
 
 
-AccessKeyFiles: TypeAlias = WatchedFiles[AccessKeys]
-
-
 def open_access_keys(
     signing: Path, others: Sequence[Path], clock: Clock, on_fault: Callable[[], None] = lambda: None
-) -> AccessKeyFiles:
+) -> WatchedFiles[AccessKeys]:
     """Read the private key that signs access tokens, and the public keys that count beside its own.
 
     Raises

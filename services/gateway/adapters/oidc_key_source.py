@@ -15,6 +15,7 @@ from services.gateway.adapters.oidc_keys import PublicKey, read_key_set
 from services.gateway.domain.errors import IdentityProviderAway
 from services.gateway.domain.external_identity import IdentityProvider
 from shared.clock import Clock
+from shared.http.tls import client_context
 from shared.log import get_logger
 
 log = get_logger(__name__)
@@ -198,7 +199,7 @@ def open_http(ca_file: Path | None) -> httpx.AsyncClient:
         If the file cannot be read, or holds no certificate.
     """
     return httpx.AsyncClient(
-        verify=ssl.create_default_context(cafile=None if ca_file is None else str(ca_file)),
+        verify=client_context(ca_file),
         follow_redirects=False,
         # A proxy named in the environment would see, and could change, who is trusted.
         trust_env=False,

@@ -1,6 +1,5 @@
 """The configured identity providers, ready to be asked."""
 
-import ssl
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -12,6 +11,7 @@ from services.gateway.adapters.oidc_key_source import KeySource, is_safe_address
 from services.gateway.adapters.oidc_tokens import OidcTokens
 from services.gateway.domain.external_identity import ClaimPath, IdentityProvider, TokenUse
 from shared.clock import Clock
+from shared.http.tls import client_context
 from shared.principal import Role
 from shared.startup import Check
 
@@ -88,7 +88,7 @@ def _faults(one: ConfiguredProvider) -> list[str]:
     if not faults and (httpx.URL(one.issuer).query or httpx.URL(one.issuer).fragment):
         faults.append(f"{one.name}: an issuer has neither query nor fragment")
     try:
-        ssl.create_default_context(cafile=None if one.ca_file is None else str(one.ca_file))
+        client_context(one.ca_file)
     except OSError as error:
         faults.append(f"{one.name}: {one.ca_file} cannot be used ({error.strerror or type(error).__name__})")
     return faults

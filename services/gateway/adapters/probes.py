@@ -1,7 +1,7 @@
 """What the gateway cannot do without, asked at most once a second."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 
 import aiohttp
 import httpx
@@ -16,8 +16,7 @@ from services.gateway.domain.upstreams import Upstream
 from shared.clock import Clock
 from shared.database import ping
 from shared.errors import AppError
-
-Probe = Callable[[], Awaitable[None]]
+from shared.http.probes import Probe
 
 _REMEMBERED_S = 1.0
 _TIMEOUT_S = 0.8

@@ -14,9 +14,9 @@ from services.gateway.adapters.sql_notices import want_notice
 from services.gateway.adapters.subtrees import lies_within
 from services.gateway.adapters.tables import alerts
 from services.gateway.domain.alerts import AlertFilter, AlertState, StoredAlert
-from services.gateway.domain.errors import AlertMissing, InvalidQuery
+from services.gateway.domain.errors import AlertMissing
 from services.gateway.domain.notifications import NotificationPolicy
-from services.gateway.domain.pages import Page, read_cursor, write_cursor
+from services.gateway.domain.pages import Page, read_dated_cursor, write_dated_cursor
 from shared.clock import Clock
 from shared.contracts.alert import Alert
 from shared.database import read, take_turns, write
@@ -39,7 +39,7 @@ class SqlAlerts:
         return await to_thread.run_sync(self._get, alert_id)
 
     async def page(self, wanted: AlertFilter, *, limit: int, cursor: str | None) -> Page[StoredAlert]:
-        return await to_thread.run_sync(self._page, wanted, limit, _position(cursor))
+        return await to_thread.run_sync(self._page, wanted, limit, read_dated_cursor(cursor))
 
     async def acknowledge(self, alert_id: str, *, by: str, now: datetime) -> StoredAlert:
         return await to_thread.run_sync(partial(self._acknowledge, alert_id, by=by, now=now))
@@ -79,7 +79,7 @@ class SqlAlerts:
         last = rows[limit - 1] if len(rows) > limit else None
         return Page(
             tuple(map(stored_alert, rows[:limit])),
-            None if last is None else write_cursor(f"{last.occurred_at_ms} {last.alert_id}"),
+            None if last is None else write_dated_cursor(last.occurred_at_ms, last.alert_id),
         )
 
     def _below(self, roots: Sequence[str]) -> ColumnElement[bool]:
@@ -142,16 +142,6 @@ def _put(connection: Connection, alert: Alert) -> bool:
             )
         )
     return True
-
-
-def _position(cursor: str | None) -> tuple[int, str] | None:
-    position = read_cursor(cursor)
-    if position is None:
-        return None
-    moment_ms, _, alert_id = position.partition(" ")
-    if not moment_ms.isascii() or not moment_ms.isdigit() or len(moment_ms) > 18:
-        raise InvalidQuery("cursor", "take the cursor from next_cursor of the page before")
-    return int(moment_ms), alert_id
 
 
 def _find(connection: Connection, alert_id: str) -> StoredAlert:

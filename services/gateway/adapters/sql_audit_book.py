@@ -115,7 +115,8 @@ class SqlAuditBook:
         if (reach := wanted.reach) is None:
             return query
         # In one set with the others: as a condition of its own, SQLite would sort all that is found for every page.
-        names = users_within(reach.assets, self._engine.dialect).union_all(select(literal(reach.subject)))
+        within = users_within(reach.assets, self._engine.dialect)
+        names = within if reach.subject is None else within.union_all(select(literal(reach.subject)))
         return query.where(audit_entries.c.username.in_(names))
 
 

@@ -21,7 +21,7 @@ _NOTE_EVERY_MS = 60_000
 
 
 class SqlIdentities:
-    """Implements `credentials.IdentityBook` and `identity_administration.IdentityStore`."""
+    """Implements `external_callers.IdentityBook` and `identity_administration.IdentityStore`."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine

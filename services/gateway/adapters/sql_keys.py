@@ -15,9 +15,9 @@ from services.gateway.domain.addresses import parse_network
 from services.gateway.domain.api_keys import ApiKey, KeyState, narrow_assets
 from services.gateway.domain.delegation import Shown
 from services.gateway.domain.errors import ChangedMeanwhile
-from services.gateway.domain.key_administration import KeyCheck
 from services.gateway.domain.key_errors import ApiKeyMissing
 from services.gateway.domain.key_requests import KeyFilter
+from services.gateway.domain.key_rights import KeyCheck
 from services.gateway.domain.pages import Page, read_cursor
 from services.gateway.domain.rate_limit import Limit
 from services.gateway.domain.users import scopes_of

@@ -8,18 +8,14 @@ from sqlalchemy import Connection, Engine, Row, Select, and_, insert, or_, selec
 
 from services.gateway.adapters.audit_rows import append_in
 from services.gateway.adapters.moments import from_ms, optional_from_ms, to_ms
+from services.gateway.adapters.sql_users import end_sessions
 from services.gateway.adapters.tables import refresh_families, refresh_tokens, users
-from services.gateway.domain.errors import InvalidQuery, RefreshRejected, SessionMissing, WrongCredentials
-from services.gateway.domain.pages import Page, read_cursor, write_cursor
+from services.gateway.domain.errors import RefreshRejected, SessionMissing, WrongCredentials
+from services.gateway.domain.pages import Page, read_dated_cursor, write_dated_cursor
 from services.gateway.domain.refresh import Family, RefreshToken, Verdict, judge
 from services.gateway.domain.sessions import Tell
 from shared.database import read, write
 from shared.retention import delete_rows
-
-# Both databases hold 64-bit integers: a longer number would be an error of the driver.
-_MAX_DIGITS = 18
-# Access tokens of a session that ended longer ago have ended by themselves.
-_LATELY = timedelta(hours=1)
 
 
 class SqlRefresh:
@@ -43,12 +39,12 @@ class SqlRefresh:
         await to_thread.run_sync(self._revoke, family_id, now)
 
     async def page(self, username: str, now: datetime, *, limit: int, cursor: str | None) -> Page[Family]:
-        return await to_thread.run_sync(self._page, username, now, limit, read_cursor(cursor))
+        return await to_thread.run_sync(self._page, username, now, limit, read_dated_cursor(cursor))
 
     async def revoke_one(self, username: str, family_id: str, now: datetime) -> None:
         await to_thread.run_sync(self._revoke_one, username, family_id, now)
 
-    async def revoke_all(self, username: str, now: datetime) -> tuple[str, ...]:
+    async def revoke_all(self, username: str, now: datetime) -> int:
         return await to_thread.run_sync(self._revoke_all, username, now)
 
     def remove_ended(self, before: datetime) -> int:
@@ -109,18 +105,18 @@ class SqlRefresh:
         with write(self._engine) as connection:
             _end(connection, family_id, now)
 
-    def _page(self, username: str, now: datetime, limit: int, after: str | None) -> Page[Family]:
+    def _page(self, username: str, now: datetime, limit: int, after: tuple[int, str] | None) -> Page[Family]:
         columns = refresh_families.c
         query = _alive(username, now).order_by(columns.created_at_ms.desc(), columns.family_id).limit(limit + 1)
         if after is not None:
-            created_ms, family_id = _position(after)
+            created_ms, family_id = after
             older = columns.created_at_ms < created_ms
             query = query.where(or_(older, and_(columns.created_at_ms == created_ms, columns.family_id > family_id)))
         with read(self._engine) as connection:
             rows = connection.execute(query).all()
         page = tuple(map(_family, rows[:limit]))
         last = rows[limit - 1] if len(rows) > limit else None
-        return Page(page, None if last is None else write_cursor(f"{last.created_at_ms} {last.family_id}"))
+        return Page(page, None if last is None else write_dated_cursor(last.created_at_ms, last.family_id))
 
     def _revoke_one(self, username: str, family_id: str, now: datetime) -> None:
         with write(self._engine) as connection:
@@ -132,17 +128,17 @@ class SqlRefresh:
                 raise SessionMissing(family_id)
             _end(connection, family_id, now)
 
-    def _revoke_all(self, username: str, now: datetime) -> tuple[str, ...]:
+    def _revoke_all(self, username: str, now: datetime) -> int:
+        raised = (
+            update(users)
+            .where(users.c.username == username)
+            .values(generation=users.c.generation + 1)
+            .returning(users.c.generation)
+        )
         with write(self._engine) as connection:
-            columns = refresh_families.c
-            lately = or_(columns.revoked_at_ms.is_(None), columns.revoked_at_ms > to_ms(now - _LATELY))
-            query = select(columns.family_id).where(
-                columns.username == username, lately, columns.ends_at_ms > to_ms(now)
-            )
-            found = connection.execute(query.with_for_update()).scalars().all()
-            for family_id in found:
-                _end(connection, family_id, now)
-        return tuple(found)
+            generation: int = connection.execute(raised).scalar_one()
+            end_sessions(connection, username, now)
+        return generation
 
 
 def _alive(username: str, now: datetime) -> Select[Any]:
@@ -150,13 +146,6 @@ def _alive(username: str, now: datetime) -> Select[Any]:
     return select(refresh_families).where(
         columns.username == username, columns.revoked_at_ms.is_(None), columns.ends_at_ms > to_ms(now)
     )
-
-
-def _position(after: str) -> tuple[int, str]:
-    created_ms, _, family_id = after.partition(" ")
-    if not created_ms.isascii() or not created_ms.isdigit() or len(created_ms) > _MAX_DIGITS:
-        raise InvalidQuery("cursor", "take the cursor from next_cursor of the page before")
-    return int(created_ms), family_id
 
 
 def _find(connection: Connection, digest: bytes) -> tuple[RefreshToken, Family]:

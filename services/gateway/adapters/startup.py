@@ -1,6 +1,6 @@
 """What must be right before the gateway opens."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from services.gateway.adapters.audit_destinations import ExportInvalid, open_exports
@@ -14,17 +14,7 @@ from shared.token_keys import read_public_keys
 
 def signing_key(path: Path, purpose: str) -> Check:
     """The file is kept secret and holds a key that tokens can be signed with."""
-
-    def check() -> str | None:
-        if reason := secret_file(path, purpose)():
-            return reason
-        try:
-            TokenSigner(path.read_bytes())
-        except ValueError as error:
-            return f"{purpose}: {path} is of no use ({error})"
-        return None
-
-    return check
+    return _secret_key(path, purpose, lambda: TokenSigner(path.read_bytes()))
 
 
 def verifying_keys(paths: Sequence[Path], purpose: str) -> Check:
@@ -45,17 +35,7 @@ def verifying_keys(paths: Sequence[Path], purpose: str) -> Check:
 
 def sealing_key(path: Path, purpose: str) -> Check:
     """The file is kept secret and holds a key that secrets can be encrypted with."""
-
-    def check() -> str | None:
-        if reason := secret_file(path, purpose)():
-            return reason
-        try:
-            SecretBox.read(path)
-        except ValueError as error:
-            return f"{purpose}: {path} is of no use ({error})"
-        return None
-
-    return check
+    return _secret_key(path, purpose, lambda: SecretBox.read(path))
 
 
 def audit_keys(signing: Path | None, others: Sequence[Path]) -> Check:
@@ -97,6 +77,19 @@ def notification_urls(urls: Sequence[str]) -> Check:
             open_destinations(urls)
         except DestinationInvalid as error:
             return f"notify_urls: {error.message}"
+        return None
+
+    return check
+
+
+def _secret_key(path: Path, purpose: str, use: Callable[[], object]) -> Check:
+    def check() -> str | None:
+        if reason := secret_file(path, purpose)():
+            return reason
+        try:
+            use()
+        except ValueError as error:
+            return f"{purpose}: {path} is of no use ({error})"
         return None
 
     return check

@@ -11,6 +11,7 @@ from services.gateway.domain.delegation import (
     check_holds,
     check_holds_all_of,
     check_reaches,
+    is_oneself,
     shown_to,
     unchanged,
 )
@@ -71,7 +72,7 @@ class Accounts:
             If it is somebody else, and not limited to assets that the caller reaches.
         """
         user = await self._users.get(username)
-        if user.username != caller.subject:
+        if not is_oneself(caller, username):
             check_reaches(caller, user.assets)
         return user
 
@@ -120,15 +121,16 @@ class Accounts:
         UserMissing
             If there is none of this name.
         BeyondOwnRights
-            If the user is given a role or assets and could then do more than the caller, or is not limited to assets
-            that the caller reaches.
+            If the user is given a role or assets, or let in again, and could then do more than the caller, or is not
+            limited to assets that the caller reaches.
         LastAdmin
             If nobody would be left to administer.
         """
 
         def check(user: User) -> None:
             check_reaches(caller, user.assets)
-            if change.role is not None or change.assets is not None:
+            let_in_again = bool(change.active) and not user.active
+            if change.role is not None or change.assets is not None or let_in_again:
                 after = apply_change(user, change, other_admins=1)
                 check_holds(caller, ROLE_PERMISSIONS[after.role], after.assets)
 

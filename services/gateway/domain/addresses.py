@@ -45,6 +45,28 @@ def is_within(address: str, networks: Sequence[Network]) -> bool:
     return parsed is not None and any(parsed.version == network.version and parsed in network for network in networks)
 
 
+def lie_within(inner: Sequence[Network], outer: Sequence[Network]) -> bool:
+    """Whether all addresses of some networks lie in others; no network stands for all addresses.
+
+    Examples
+    --------
+    >>> lie_within([parse_network("10.20.4.0/24")], [parse_network("10.20.0.0/16")])
+    True
+    >>> lie_within([], [parse_network("10.20.0.0/16")])
+    False
+    """
+    if not outer:
+        return True
+    return bool(inner) and all(any(_lies_in(network, whole) for whole in outer) for network in inner)
+
+
+def _lies_in(network: Network, whole: Network) -> bool:
+    # Networks of the two families cannot be compared.
+    if isinstance(network, IPv4Network):
+        return isinstance(whole, IPv4Network) and network.subnet_of(whole)
+    return isinstance(whole, IPv6Network) and network.subnet_of(whole)
+
+
 def client_address(peer: str | None, forwarded_for: Iterable[bytes], trusted: Sequence[Network]) -> str:
     """The nearest address that is not one of our own proxies.
 

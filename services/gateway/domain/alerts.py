@@ -1,7 +1,7 @@
 """The one list of alerts of the suite."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
@@ -94,7 +94,7 @@ class AlertList:
         self, caller: Principal, wanted: AlertFilter, *, limit: int, cursor: str | None
     ) -> Page[StoredAlert]:
         """List the alerts that the caller may see, newest first."""
-        reachable = AlertFilter(wanted.state, wanted.severity, wanted.asset, caller.assets)
+        reachable = replace(wanted, roots=caller.assets)
         return await self._alerts.page(reachable, limit=limit, cursor=cursor)
 
     async def acknowledge(self, caller: Principal, alert_id: str, source: Source) -> StoredAlert:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from services.gateway.domain.audit import Entry, Head
 from services.gateway.domain.audit_verification import Progress, Verification
+from services.gateway.domain.delegation import is_oneself
 from services.gateway.domain.errors import InvalidQuery
 from services.gateway.domain.pages import Page, read_cursor, write_cursor
 from shared.principal import Principal
@@ -22,12 +23,13 @@ class Reach:
     Parameters
     ----------
     subject
-        Who reads; somebody whom an identity provider vouches for is no user here.
+        Who reads; somebody whom an identity provider vouches for is no user here. `None` for a key, whose owner may not
+        be limited.
     assets
         Subtrees that they are limited to; not empty. `delegation.reaches` says which users lie within.
     """
 
-    subject: str
+    subject: str | None
     assets: tuple[str, ...]
 
 
@@ -134,7 +136,10 @@ class AuditSearch:
 
 
 def _readable(caller: Principal, wanted: AuditFilter) -> AuditFilter:
-    return replace(wanted, reach=Reach(caller.subject, caller.assets)) if caller.assets else wanted
+    if not caller.assets:
+        return wanted
+    subject = caller.subject if is_oneself(caller, caller.subject) else None
+    return replace(wanted, reach=Reach(subject, caller.assets))
 
 
 def _write_progress(progress: Progress) -> str:

@@ -1,4 +1,4 @@
-"""Stop asking a service that does not answer, and try again soon."""
+"""Stop asking what does not answer, a service or Redis, and try again soon."""
 
 from enum import StrEnum
 
@@ -12,7 +12,7 @@ class State(StrEnum):
 
 
 class Breaker:
-    """One per upstream; counts connections that failed, never answers that say so.
+    """One for each thing that may be away; counts failures to get any answer, never answers that tell of one.
 
     Parameters
     ----------
@@ -49,12 +49,12 @@ class Breaker:
         return 0.0
 
     def succeeded(self) -> None:
-        """The upstream answered, whatever it said."""
+        """There was an answer, whatever it said."""
         self._failures = 0
         self._opened_at_s = self._probe_since_s = None
 
     def failed(self, now_s: float) -> None:
-        """The upstream could not be reached, or went away in the middle."""
+        """There was none: it could not be reached, or went away in the middle."""
         self._failures += 1
         if self._failures >= self._failures_to_open or self._probe_since_s is not None:
             self._opened_at_s = now_s

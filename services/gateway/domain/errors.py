@@ -146,13 +146,13 @@ class AddressNotAllowed(AppError):
 
 
 class BeyondOwnRights(AppError):
-    """The caller would hand out a permission or an asset that it does not have."""
+    """The caller would hand out a permission, an asset, a network or time that it does not have."""
 
     kind: ClassVar[Kind] = Kind.FORBIDDEN
     code: ClassVar[str] = "gateway.beyond_own_rights"
 
     def __init__(self, missing: tuple[str, ...]) -> None:
-        super().__init__("nobody hands out more than they hold: permissions and assets alike", missing=missing)
+        super().__init__("nobody hands out more than they hold: permissions, assets, networks, time", missing=missing)
 
 
 class PathUnknown(AppError):

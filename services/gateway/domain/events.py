@@ -83,8 +83,10 @@ class Subscription(Protocol):
 class EventFeed(Protocol):
     """Reads what happens, once for all readers of this process."""
 
-    def subscribe(self, who: str, after: str | None) -> AbstractAsyncContextManager[Subscription]:
-        """Follow from a position, or from now.
+    def subscribe(
+        self, who: str, after: str | None, *, owner: str | None = None
+    ) -> AbstractAsyncContextManager[Subscription]:
+        """Follow from a position, or from now; by a key, also named as one of its owner's.
 
         Raise `TooManyStreams` if the caller follows often enough, `RedisAway` if nothing can be read, `InvalidQuery`
         if the position was never given out.
@@ -113,9 +115,10 @@ class EventDesk:
         TooManyStreams, RedisAway, InvalidQuery
             Before the first word, as for `EventFeed.subscribe`.
         """
-        who = caller.principal.subject if caller.key_id is None else f"key:{caller.key_id}"
+        user = caller.principal.subject
+        who, owner = (user, None) if caller.key_id is None else (f"key:{caller.key_id}", user)
         era = self._floors.era
-        async with self._feed.subscribe(who, after) as subscription:
+        async with self._feed.subscribe(who, after, owner=owner) as subscription:
             yield Begin(subscription.position)
             now_s = self._clock.monotonic_s()
             check_s, told_s = now_s + CHECK_S, now_s

@@ -47,6 +47,10 @@ class KnownFloors:
                 return True
         return False
 
+    def still_count(self, stamps: tuple[Stamp, ...], era: int) -> bool:
+        """Whether nothing is known, or may have been missed, that ended what was verified in an era under stamps."""
+        return era == self.era and not self.ended(stamps)
+
     def raise_to(self, stamp: Stamp, now_s: float) -> None:
         """Take note of a change; a floor never sinks."""
         known, _ = self._floors.get(stamp.name, (stamp.generation, now_s))

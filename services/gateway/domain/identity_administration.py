@@ -11,7 +11,7 @@ from services.gateway.domain.sessions import AuditTrail, Floors
 from shared.clock import Clock
 from shared.principal import Principal
 
-# Where somebody may be limited to assets or not, nobody is taken to be.
+# Only its provider's tokens tell what an identity reaches: here it is taken to reach everything.
 _ANY_ASSETS: tuple[str, ...] = ()
 
 

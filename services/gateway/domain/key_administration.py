@@ -1,6 +1,5 @@
 """Making, changing, rotating and deleting API keys."""
 
-from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -9,12 +8,21 @@ from typing import Protocol
 from services.gateway.domain import api_keys
 from services.gateway.domain.api_keys import ApiKey, MintedKey
 from services.gateway.domain.audit import Action, Event, Source
-from services.gateway.domain.credentials import UserReader, Verified, key_stamp, user_stamp
-from services.gateway.domain.delegation import Shown, check_holds, check_reaches, shown_to
-from services.gateway.domain.errors import ChangedMeanwhile, NotAllowed
+from services.gateway.domain.credentials import UserReader, Verified, key_stamp
+from services.gateway.domain.delegation import Shown, is_oneself, shown_to
+from services.gateway.domain.errors import BeyondOwnRights, NotAllowed
 from services.gateway.domain.fresh_login import FreshLogin
 from services.gateway.domain.key_errors import ApiKeyMissing, ExternalCaller, ScopesTooWide
 from services.gateway.domain.key_requests import Keep, KeyChange, KeyFilter, KeyRequest
+from services.gateway.domain.key_rights import (
+    KeyCheck,
+    assets_of,
+    check_reach,
+    counts_more,
+    may_manage,
+    may_take_over,
+    networks_of,
+)
 from services.gateway.domain.pages import Page
 from services.gateway.domain.rate_limit import Limit
 from services.gateway.domain.sessions import AuditTrail, Entropy, Floors
@@ -25,9 +33,6 @@ from shared.principal import EXTERNAL, ROLE_PERMISSIONS, Permission, Principal
 
 # What a machine that reads and predicts needs; more has to be asked for.
 _DEFAULT_SCOPES = frozenset({Permission.READ, Permission.PREDICT, Permission.SCORE})
-
-# Raises where a key and its owner, as stored in the moment of an act, may not be acted on so.
-KeyCheck = Callable[[ApiKey, User], None]
 
 
 class KeyStore(Protocol):
@@ -114,11 +119,13 @@ class KeyAdministration:
         ApiKeyMissing
             If there is no such key, or it is not the caller's to see.
         BeyondOwnRights
-            If it is somebody else's, and reaches further than the caller.
+            If it is somebody else's or a key asks, and it reaches further than the caller.
         """
         caller, key = verified.principal, await self._keys.get(key_id)
         if key.owner != caller.subject:
-            key, _ = await self._find(caller, key_id, _may_manage(verified))
+            key, _ = await self._find(caller, key_id, may_manage(verified))
+        elif not is_oneself(caller, key.owner):
+            check_reach(caller, key, await self._users.get(key.owner))
         return key
 
     async def create(self, verified: Verified, asked: KeyRequest, source: Source) -> tuple[ApiKey, MintedKey]:
@@ -134,6 +141,8 @@ class KeyAdministration:
             If it would do more than its owner, or than the key that asks.
         AssetsOutOfReach
             If neither owner nor caller reaches any of the assets.
+        BeyondOwnRights
+            If it would count where the key that asks does not.
         LimitTooHigh
             If its own limit is above the ceiling and the caller does not manage keys.
         InvalidExpiry
@@ -165,17 +174,17 @@ class KeyAdministration:
             former_digest=None,
             former_until=None,
             scopes=scopes,
-            assets=_assets(caller, owner, asked.assets),
+            assets=assets_of(caller, owner, asked.assets),
             active=True,
             generation=1,
             created_at=now,
             expires_at=api_keys.expiry(expires_at, now),
             last_used_at=None,
-            networks=asked.networks,
+            networks=networks_of(verified, asked.networks or verified.networks),
             limit=asked.limit,
         )
         async with self._act(caller, Action.KEY_CREATED, key.key_id, source, {"owner": key.owner} | _facts(key)):
-            await self._keys.add(key, check=_may_manage(verified))
+            await self._keys.add(key, check=may_manage(verified))
         return key, minted
 
     async def change(self, verified: Verified, key_id: str, change: KeyChange, source: Source) -> ApiKey:
@@ -186,11 +195,13 @@ class KeyAdministration:
         ApiKeyMissing
             If there is no such key, or it is not the caller's to manage.
         BeyondOwnRights
-            If it is somebody else's, and reaches further than the caller.
+            If it is somebody else's or a key asks, and it reaches further than the caller; if it would count again,
+            for longer or in more places, and may do more than the caller; or if it is the key that asks, and would
+            count for longer.
         ScopesTooWide, AssetsOutOfReach, LimitTooHigh, InvalidExpiry, ChangedMeanwhile
             As for `create`.
         """
-        caller, check = verified.principal, _may_manage(verified)
+        caller, check = verified.principal, may_manage(verified)
         await self._floors.require_reachable()
         key, owner = await self._find(caller, key_id, check)
         if change.scopes is not None:
@@ -207,10 +218,16 @@ class KeyAdministration:
             active=key.active if change.active is None else change.active,
             scopes=key.scopes if change.scopes is None else change.scopes,
             expires_at=expires_at,
-            assets=key.assets if change.assets is None else _assets(caller, owner, change.assets),
-            networks=key.networks if change.networks is None else change.networks,
+            assets=key.assets if change.assets is None else assets_of(caller, owner, change.assets),
+            networks=key.networks if change.networks is None else networks_of(verified, change.networks),
             limit=limit,
         )
+        if key_id == verified.key_id and expires_at > key.expires_at:
+            # Its end is when people look at it again: whoever stole it would put that off for ever.
+            raise BeyondOwnRights(())
+        if counts_more(changed, key):
+            check = may_take_over(verified)
+            check(key, owner)
         facts: dict[str, JSON] = {"active": changed.active} | _facts(changed)
         return await self._store(changed, self._act(caller, Action.KEY_CHANGED, key_id, source, facts), check)
 
@@ -224,13 +241,14 @@ class KeyAdministration:
         ApiKeyMissing
             If there is no such key, or it is not the caller's to manage.
         BeyondOwnRights
-            If it is somebody else's, or a key asks, and it may do more than the caller.
+            If it is somebody else's, or a key asks, and it may do more than the caller, or counts where that key does
+            not.
         FreshLoginRequired
             If the login of the caller's session is too long ago.
         ChangedMeanwhile
             As for `create`.
         """
-        caller, check = verified.principal, _may_take_over(verified)
+        caller, check = verified.principal, may_take_over(verified)
         await self._fresh.require(verified)
         await self._floors.require_reachable()
         key, _ = await self._find(caller, key_id, check)
@@ -254,7 +272,7 @@ class KeyAdministration:
         BeyondOwnRights, ChangedMeanwhile
             As for `change`.
         """
-        caller, check = verified.principal, _may_manage(verified)
+        caller, check = verified.principal, may_manage(verified)
         await self._floors.require_reachable()
         found, _ = await self._find(caller, key_id, check)
         async with self._act(caller, Action.KEY_DELETED, key_id, source, {"owner": found.owner}):
@@ -262,7 +280,7 @@ class KeyAdministration:
         await self._floors.raise_to(key_stamp(key_id, key.generation + 1))
 
     async def _owner(self, caller: Principal, username: str) -> User:
-        if not caller.may(Permission.MANAGE_KEYS) and (username != caller.subject or caller.method == "api_key"):
+        if not caller.may(Permission.MANAGE_KEYS) and not is_oneself(caller, username):
             raise NotAllowed(Permission.MANAGE_KEYS.value)
         if caller.method == EXTERNAL and username == caller.subject:
             raise ExternalCaller
@@ -271,7 +289,7 @@ class KeyAdministration:
     async def _find(self, caller: Principal, key_id: str, check: KeyCheck) -> tuple[ApiKey, User]:
         key = await self._keys.get(key_id)
         # Somebody else's key looks like none: ids are not for exploring.
-        if not caller.may(Permission.MANAGE_KEYS) and (key.owner != caller.subject or caller.method == "api_key"):
+        if not caller.may(Permission.MANAGE_KEYS) and not is_oneself(caller, key.owner):
             raise ApiKeyMissing(key_id)
         owner = await self._users.get(key.owner)
         check(key, owner)
@@ -303,42 +321,6 @@ class KeyAdministration:
         return self._audit.together(
             Event(self._clock.now(), caller.subject, action.value, resource, success=True, source=source, facts=facts)
         )
-
-
-def _may_manage(verified: Verified) -> KeyCheck:
-    """Let the caller act on their own keys, and on those of others that reach no further than they do.
-
-    One's own only as long as one's verification counts: a request that was on its way when its user took everything
-    back, as with a new password after a theft, leaves no key behind.
-    """
-    caller = verified.principal
-
-    def check(key: ApiKey, owner: User) -> None:
-        if key.owner != caller.subject:
-            check_reaches(caller, api_keys.narrow_assets(owner.assets, key.assets))
-        elif user_stamp(owner.username, owner.generation) not in verified.stamps:
-            raise ChangedMeanwhile
-
-    return check
-
-
-def _may_take_over(verified: Verified) -> KeyCheck:
-    """Let the caller have the text of a key, and with it all that the key may do."""
-    caller, manage = verified.principal, _may_manage(verified)
-
-    def check(key: ApiKey, owner: User) -> None:
-        manage(key, owner)
-        if key.owner != caller.subject or caller.method == "api_key":
-            check_holds(caller, key.scopes, api_keys.narrow_assets(owner.assets, key.assets))
-
-    return check
-
-
-def _assets(caller: Principal, owner: User, asked: tuple[str, ...]) -> tuple[str, ...]:
-    """The asked subtrees as far as the caller reaches; what lies outside the owner's does not count at use."""
-    assets = api_keys.reachable_assets(caller.assets, asked)
-    api_keys.reachable_assets(owner.assets, assets)
-    return assets
 
 
 def _facts(key: ApiKey) -> dict[str, JSON]:

@@ -10,6 +10,8 @@ from services.gateway.domain.errors import InvalidQuery
 MAX_ITEMS = 200
 DEFAULT_ITEMS = 50
 _MAX_CURSOR = 512
+# Both databases hold 64-bit integers: a longer number would be an error of the driver.
+_MAX_DIGITS = 18
 
 T = TypeVar("T")
 
@@ -37,15 +39,14 @@ def read_cursor(cursor: str | None) -> str | None:
     """
     if cursor is None:
         return None
-    malformed = InvalidQuery("cursor", "take the cursor from next_cursor of the page before")
     if len(cursor) > _MAX_CURSOR:
-        raise malformed
+        raise _malformed()
     try:
         position = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
     except (ValueError, binascii.Error):
-        raise malformed from None
+        raise _malformed() from None
     if not position.isprintable():
-        raise malformed
+        raise _malformed()
     return position
 
 
@@ -58,8 +59,34 @@ def read_number_cursor(cursor: str | None) -> int | None:
         If it is not a cursor that such a list gave out.
     """
     position = read_cursor(cursor)
+    return None if position is None else _number(position)
+
+
+def write_dated_cursor(at_ms: int, item_id: str) -> str:
+    """A cursor over items by their time [ms since 1970], and by their id where that is the same."""
+    return write_cursor(f"{at_ms} {item_id}")
+
+
+def read_dated_cursor(cursor: str | None) -> tuple[int, str] | None:
+    """Time [ms since 1970] and id in a cursor over dated items.
+
+    Raises
+    ------
+    InvalidQuery
+        If it is not a cursor that such a list gave out.
+    """
+    position = read_cursor(cursor)
     if position is None:
         return None
-    if not position.isascii() or not position.isdigit() or len(position) > 18:
-        raise InvalidQuery("cursor", "take the cursor from next_cursor of the page before")
-    return int(position)
+    at_ms, _, item_id = position.partition(" ")
+    return _number(at_ms), item_id
+
+
+def _number(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > _MAX_DIGITS:
+        raise _malformed()
+    return int(text)
+
+
+def _malformed() -> InvalidQuery:
+    return InvalidQuery("cursor", "take the cursor from next_cursor of the page before")

@@ -17,6 +17,8 @@ MIN_LENGTH = 15
 MIN_LENGTH_BESIDE_FACTOR = 8
 # Hashing a longer text would let one request buy much more work than it costs to send.
 MAX_BYTES = 1024
+# Of a password that is made up: 192 bits, 32 characters in base64.
+MADE_UP_BYTES = 24
 # Texts that are long enough and still among the first a guesser tries, compared without case and separators.
 _GUESSED_FIRST = frozenset(
     {
@@ -135,7 +137,7 @@ def plain(text: str) -> str:
 
 
 def _reasons(password: str, username: str, common: AbstractSet[str], min_length: int) -> list[str]:
-    # Sent longer than this, it is not even brought into its form: a login would refuse it as well.
+    # A longer one is not even normalised: a login would refuse it as well.
     if not is_checkable(password):
         return [f"use at most {MAX_BYTES} bytes"]
     password = normalised(password)

@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Protocol
 
 from services.gateway.domain.audit import Action, Event, Source
-from services.gateway.domain.credentials import UserReader, Verified, session_stamp
-from services.gateway.domain.delegation import check_reaches
+from services.gateway.domain.credentials import UserReader, Verified, session_stamp, user_stamp
+from services.gateway.domain.delegation import check_reaches, is_oneself
 from services.gateway.domain.errors import NotAllowed
 from services.gateway.domain.fresh_login import FreshLogin
 from services.gateway.domain.pages import Page
@@ -33,8 +33,8 @@ class SessionStore(Protocol):
         """End a session, also one that has ended; raise `SessionMissing` if the user never had it."""
         ...
 
-    async def revoke_all(self, username: str, now: datetime) -> tuple[str, ...]:
-        """End all sessions of a user; the ids of these and of others whose access tokens may still count."""
+    async def revoke_all(self, username: str, now: datetime) -> int:
+        """End all sessions of a user, who is of the next generation then; that generation."""
         ...
 
 
@@ -108,16 +108,18 @@ class SessionDesk:
         await self._check_end(caller, username)
         await self._floors.require_reachable()
         async with self._act(caller.principal, Action.SESSIONS_ENDED, username, source, {}):
-            ended = await self._sessions.revoke_all(username, self._clock.now())
-        await self._floors.raise_to(*(session_stamp(session_id, 1) for session_id in ended))
+            generation = await self._sessions.revoke_all(username, self._clock.now())
+        # One floor, however many sessions there were: more than the history holds would make every replica forget
+        # everybody. Keys are verified anew, and go on.
+        await self._floors.raise_to(user_stamp(username, generation))
 
     async def _check(self, caller: Principal, username: str) -> User:
         # A key is for a machine's own work: its owner's sessions are none of that, unless it administers users.
-        own = caller.subject == username and caller.method == "password"
+        own = is_oneself(caller, username)
         if not own and not caller.may(Permission.MANAGE_USERS):
             raise NotAllowed(Permission.MANAGE_USERS.value)
         user = await self._users.get(username)
-        if user.username != caller.subject:
+        if not own:
             check_reaches(caller, user.assets)
         return user
 

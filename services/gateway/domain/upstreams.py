@@ -1,7 +1,7 @@
 """The services behind the door."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from services.gateway.domain.access import Service
 
@@ -38,12 +38,15 @@ class Handover:
         Largest body that is passed on.
     answer_timeout_s
         Longest wait for the next bytes of the answer [s].
+    still_counts
+        Whether the caller's credential does, asked while an answer without a known end goes on.
     """
 
     identity: str
     request_id: str
     body_limit_bytes: int
     answer_timeout_s: float
+    still_counts: Callable[[], bool] = field(compare=False)
 
 
 def upstreams(urls: Mapping[Service, str], *, connect_timeout_s: float) -> Mapping[Service, Upstream]:

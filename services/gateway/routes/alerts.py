@@ -5,10 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from services.gateway.domain.alerts import AlertFilter, AlertList, AlertState
-from services.gateway.domain.audit import Source
 from services.gateway.domain.errors import AlertMissing, InvalidQuery
 from services.gateway.domain.pages import DEFAULT_ITEMS, MAX_ITEMS
-from services.gateway.routes.callers import source
+from services.gateway.routes.callers import Origin
 from services.gateway.schemas.fields import Asset
 from services.gateway.schemas.records import AlertPage, AlertResponse
 from shared.contracts.alert import Severity
@@ -41,7 +40,7 @@ async def acknowledge(
     alert_id: str,
     alerts: Alerts,
     caller: Annotated[Principal, require(Permission.ACKNOWLEDGE)],
-    origin: Annotated[Source, source()],
+    origin: Origin,
 ) -> AlertResponse:
     """Take note of an alert; the next of its kind is a new one."""
     return AlertResponse.of(await alerts.acknowledge(caller, alert_id, origin))

@@ -22,7 +22,6 @@ router = APIRouter(prefix="/api/v1/audit", tags=["audit"])
 Auditor = Annotated[Principal, require(Permission.READ_AUDIT)]
 Search = Annotated[AuditSearch, use(AuditSearch)]
 
-
 Text = Annotated[str | None, Query(max_length=MAX_TEXT)]
 _LINES = "application/x-ndjson"
 _LINES_ANSWER: dict[int | str, dict[str, Any]] = {

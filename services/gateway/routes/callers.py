@@ -1,6 +1,6 @@
 """What a route may ask for beyond the shared dependencies: the verified credential, and where the request came from."""
 
-from typing import Any
+from typing import Annotated
 
 from fastapi import Depends, Request
 
@@ -14,16 +14,6 @@ VERIFIED_KEY = "futago.verified"
 ADDRESS_KEY = "futago.address"
 
 
-def verified() -> Any:
-    """Inject the caller's verified credential."""
-    return Depends(_verified)
-
-
-def source() -> Any:
-    """Inject where the request came from, for the audit trail."""
-    return Depends(_source)
-
-
 async def _verified(request: Request) -> Verified:
     found = request.scope.get(VERIFIED_KEY)
     if not isinstance(found, Verified):
@@ -33,3 +23,8 @@ async def _verified(request: Request) -> Verified:
 
 async def _source(request: Request) -> Source:
     return Source(request.scope[ADDRESS_KEY], current_request_id(), request.headers.get("user-agent", ""))
+
+
+VerifiedCaller = Annotated[Verified, Depends(_verified)]
+# Where the request came from, for the audit trail.
+Origin = Annotated[Source, Depends(_source)]

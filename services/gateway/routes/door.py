@@ -6,7 +6,7 @@ meeting the framework; one for the gateway itself goes on to it with the verifie
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Protocol
 
 from starlette.responses import Response
@@ -15,8 +15,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from services.gateway.domain.access import PROBES, AccessTable, Entry, Route, Service, methods_of
 from services.gateway.domain.addresses import Network, client_address
 from services.gateway.domain.audit import ANONYMOUS, Event, Source
+from services.gateway.domain.credentials import Verified
 from services.gateway.domain.doorman import Allowance, Doorman, Entrance, check_room
 from services.gateway.domain.errors import PathUnknown, UpstreamBroken
+from services.gateway.domain.floors import KnownFloors
 from services.gateway.domain.headers import AmbiguousFraming, body_length
 from services.gateway.domain.paths import split_path
 from services.gateway.domain.rate_limit import headers as limit_headers
@@ -25,13 +27,11 @@ from services.gateway.routes.callers import ADDRESS_KEY, VERIFIED_KEY
 from shared.clock import Clock
 from shared.errors import AppError
 from shared.http.identity import PRINCIPAL_KEY
-from shared.http.middleware import Deadline
+from shared.http.middleware import ROUTE_KEY, Deadline
 from shared.http.problems import problem, problem_of
 from shared.http.request_id import current_request_id
 from shared.principal import Principal
 
-# Name of the route for logs and metrics, read by the outermost layer.
-_ROUTE_KEY = "futago.route"
 _ENTRANCE_KEY = "futago.entrance"
 _MOST_PATHS = 4096
 # A longer path is no caller's favourite: thousands of those would hold much memory for nothing.
@@ -43,6 +43,7 @@ _SAFE_HEADERS = (
     (b"content-security-policy", b"default-src 'none'; base-uri 'none'; frame-ancestors 'none'"),
     # For pages of the services, whose own policy says nothing of frames: only the suite itself may show them in one.
     (b"x-frame-options", b"SAMEORIGIN"),
+    # Many an answer holds a secret that no cache may keep (of tokens, RFC 6749, section 5.1, says so).
     (b"cache-control", b"no-store"),
 )
 
@@ -110,6 +111,8 @@ class Door:
         Signs, for a caller and a service, what the service believes.
     trusted_proxies
         Whose `X-Forwarded-For` is believed.
+    floors
+        Tell what ended since somebody was let in.
     """
 
     def __init__(
@@ -124,6 +127,7 @@ class Door:
         rules: ProxyRules,
         observers: Observers,
         trusted_proxies: tuple[Network, ...],
+        floors: KnownFloors,
         clock: Clock,
     ) -> None:
         self._app = app
@@ -137,6 +141,7 @@ class Door:
         self._rules = rules
         self._observers = observers
         self._trusted_proxies = trusted_proxies
+        self._floors = floors
         self._clock = clock
         self._proxy = Deadline(self._forward, deadline_s=rules.deadline_s)
         # However slowly a file drips in, it must not hold a connection to its service for ever.
@@ -157,7 +162,7 @@ class Door:
             await send({"type": "websocket.close", "code": 1008})
 
     async def _enter(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
-        scope[_ROUTE_KEY] = "unmatched"
+        scope[ROUTE_KEY] = "unmatched"
         body_length(scope["headers"])
         raw_path: bytes = scope["raw_path"]
         routes = (self._read_once if len(raw_path) <= _LONGEST_KEPT_BYTES else self._read)(raw_path)
@@ -165,10 +170,10 @@ class Door:
             raise PathUnknown
         route = routes.get(scope["method"])
         if route is None:
-            scope[_ROUTE_KEY] = next(iter(routes.values())).pattern
+            scope[ROUTE_KEY] = next(iter(routes.values())).pattern
             await _refuse_method(routes, scope, receive, answer)
             return
-        scope[_ROUTE_KEY] = route.pattern
+        scope[ROUTE_KEY] = route.pattern
         scope[ADDRESS_KEY] = self._address(scope)
         if route.needs is Entry.OPEN:
             await self._enter_open(route, scope, receive, answer)
@@ -186,6 +191,7 @@ class Door:
         except AppError as error:
             if answer.status:
                 raise
+            self._observers.refused(error)
             await _refuse(error, scope, receive, answer)
         finally:
             # Who is let in by a password is written by the use case; who is throttled never gets that far.
@@ -226,8 +232,12 @@ class Door:
             request_id=current_request_id(),
             body_limit_bytes=rules.upload_limit_bytes if route.upload else rules.body_limit_bytes,
             answer_timeout_s=rules.upload_timeout_s if route.upload else rules.answer_timeout_s,
+            still_counts=partial(self._still_counts, entrance.caller, self._floors.era),
         )
         await self._forwarder.forward(upstream, handover, scope, receive, send)
+
+    def _still_counts(self, caller: Verified, era: int) -> bool:
+        return self._clock.now() < caller.expires_at and self._floors.still_count(caller.stamps, era)
 
     def _address(self, scope: Scope) -> str:
         peer = scope.get("client")

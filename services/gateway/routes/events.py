@@ -6,10 +6,9 @@ from typing import Annotated
 from fastapi import APIRouter, Header
 from starlette.responses import StreamingResponse
 
-from services.gateway.domain.credentials import Verified
 from services.gateway.domain.errors import InvalidQuery, RedisAway, TooManyStreams
 from services.gateway.domain.events import EventDesk, Word
-from services.gateway.routes.callers import verified
+from services.gateway.routes.callers import VerifiedCaller
 from services.gateway.schemas.events import line
 from shared.http.dependencies import use
 from shared.http.problems import responses
@@ -27,7 +26,7 @@ _STREAM = described("events `alert`, `job` and, as the last one, `end` with the 
 )
 async def follow_events(
     desk: Annotated[EventDesk, use(EventDesk)],
-    caller: Annotated[Verified, verified()],
+    caller: VerifiedCaller,
     last_event_id: Annotated[
         str | None, Header(max_length=100, description="goes on after this event, as far as it is still kept")
     ] = None,

@@ -4,11 +4,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from services.gateway.domain.audit import Source
 from services.gateway.domain.errors import BeyondOwnRights, IdentityMissing, InvalidQuery, RedisAway
 from services.gateway.domain.identity_administration import IdentityAdministration
 from services.gateway.domain.pages import DEFAULT_ITEMS, MAX_ITEMS
-from services.gateway.routes.callers import source
+from services.gateway.routes.callers import Origin
 from services.gateway.schemas.identities import ChangedIdentity, IdentityPage, IdentityResponse
 from shared.http.dependencies import require, use
 from shared.http.problems import responses
@@ -37,7 +36,7 @@ async def change_identity(
     body: ChangedIdentity,
     identities: Identities,
     principal: Administrator,
-    origin: Annotated[Source, source()],
+    origin: Origin,
 ) -> IdentityResponse:
     """Refuse an identity whatever its provider says, or let it in again; it holds on every replica within 2 s."""
     return IdentityResponse.of(await identities.set_active(principal, identity_id, origin, active=body.active))

@@ -4,11 +4,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from services.gateway.domain.audit import Source
 from services.gateway.domain.errors import NotAllowed, RedisAway
 from services.gateway.domain.jobs import JobDesk
 from services.gateway.domain.pages import DEFAULT_ITEMS, MAX_ITEMS
-from services.gateway.routes.callers import source
+from services.gateway.routes.callers import Origin
 from services.gateway.schemas.records import JobPage
 from shared.contracts.job import CursorInvalid, JobMissing
 from shared.http.dependencies import require, use
@@ -43,6 +42,6 @@ async def get_job(job_id: str, desk: Desk, caller: Caller) -> JobResponse:
 
 
 @router.post("/{job_id}/cancel", responses=responses(JobMissing, NotAllowed, RedisAway))
-async def cancel_job(job_id: str, desk: Desk, caller: Caller, origin: Annotated[Source, source()]) -> JobResponse:
+async def cancel_job(job_id: str, desk: Desk, caller: Caller, origin: Origin) -> JobResponse:
     """Stop a job; one that has ended stays as it is."""
     return JobResponse.of(await desk.cancel(caller, job_id, origin))

@@ -6,8 +6,6 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from services.gateway.domain.api_keys import LONGEST_LIFE, KeyState
-from services.gateway.domain.audit import Source
-from services.gateway.domain.credentials import Verified
 from services.gateway.domain.errors import (
     BeyondOwnRights,
     ChangedMeanwhile,
@@ -28,10 +26,10 @@ from services.gateway.domain.key_errors import (
 )
 from services.gateway.domain.key_requests import KeyFilter
 from services.gateway.domain.pages import DEFAULT_ITEMS, MAX_ITEMS
-from services.gateway.routes.callers import source, verified
+from services.gateway.routes.callers import Origin, VerifiedCaller
 from services.gateway.schemas.fields import MAX_TEXT
 from services.gateway.schemas.keys import ChangedKey, KeyPage, KeyResponse, NewKey, NewKeyResponse, Rotation
-from shared.clock import SystemClock
+from shared.clock import Clock
 from shared.http.dependencies import caller, use
 from shared.http.problems import responses
 from shared.principal import Principal
@@ -40,7 +38,7 @@ router = APIRouter(prefix="/api/v1/api-keys", tags=["API keys"])
 
 Caller = Annotated[Principal, caller()]
 Keys = Annotated[KeyAdministration, use(KeyAdministration)]
-Now = Annotated[SystemClock, use(SystemClock)]
+Now = Annotated[Clock, use(Clock)]
 
 
 @router.get("", responses=responses(InvalidQuery, NotAllowed))
@@ -76,6 +74,7 @@ async def list_keys(
         InvalidExpiry,
         UserMissing,
         NotAllowed,
+        BeyondOwnRights,
         ExternalCaller,
         FreshLoginRequired,
         ChangedMeanwhile,
@@ -86,19 +85,18 @@ async def create_key(
     body: NewKey,
     response: Response,
     keys: Keys,
-    credential: Annotated[Verified, verified()],
+    credential: VerifiedCaller,
     clock: Now,
-    origin: Annotated[Source, source()],
+    origin: Origin,
 ) -> NewKeyResponse:
     """Make a key; its secret is in this answer and cannot be shown again. In a session, its login is recent."""
     key, minted = await keys.create(credential, body.request(), origin)
-    response.headers["Cache-Control"] = "no-store"
     response.headers["Location"] = f"/api/v1/api-keys/{key.key_id}"
     return NewKeyResponse.of_minted(key, minted, clock.now())
 
 
 @router.get("/{key_id}", responses=responses(ApiKeyMissing, BeyondOwnRights))
-async def get_key(key_id: str, keys: Keys, credential: Annotated[Verified, verified()], clock: Now) -> KeyResponse:
+async def get_key(key_id: str, keys: Keys, credential: VerifiedCaller, clock: Now) -> KeyResponse:
     """Show a key: everything but its secret."""
     return KeyResponse.of(await keys.get(credential, key_id), clock.now())
 
@@ -121,9 +119,9 @@ async def change_key(
     key_id: str,
     body: ChangedKey,
     keys: Keys,
-    credential: Annotated[Verified, verified()],
+    credential: VerifiedCaller,
     clock: Now,
-    origin: Annotated[Source, source()],
+    origin: Origin,
 ) -> KeyResponse:
     """Deactivate a key, or change its name, scopes, assets, networks, limit or expiry."""
     return KeyResponse.of(await keys.change(credential, key_id, body.change(), origin), clock.now())
@@ -136,17 +134,15 @@ async def change_key(
 async def rotate_key(
     *,
     key_id: str,
-    response: Response,
     keys: Keys,
-    credential: Annotated[Verified, verified()],
+    credential: VerifiedCaller,
     clock: Now,
-    origin: Annotated[Source, source()],
+    origin: Origin,
     body: Rotation | None = None,
 ) -> NewKeyResponse:
     """Give a key a new secret; the old one counts for the overlap only. In a session, its login is recent."""
     overlap = timedelta(seconds=0 if body is None else body.overlap_s)
     key, minted = await keys.rotate(credential, key_id, overlap, origin)
-    response.headers["Cache-Control"] = "no-store"
     return NewKeyResponse.of_minted(key, minted, clock.now())
 
 
@@ -156,8 +152,8 @@ async def rotate_key(
 async def delete_key(
     key_id: str,
     keys: Keys,
-    credential: Annotated[Verified, verified()],
-    origin: Annotated[Source, source()],
+    credential: VerifiedCaller,
+    origin: Origin,
 ) -> None:
     """Remove a key."""
     await keys.delete(credential, key_id, origin)

@@ -2,11 +2,9 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter
 from pydantic import SecretStr
 
-from services.gateway.domain.audit import Source
-from services.gateway.domain.credentials import Verified
 from services.gateway.domain.errors import (
     BeyondOwnRights,
     ChangedMeanwhile,
@@ -24,30 +22,27 @@ from services.gateway.domain.factor_errors import (
     SecondFactorMissing,
     SecondFactorUnreadable,
 )
-from services.gateway.routes.callers import source, verified
+from services.gateway.routes.callers import Origin, VerifiedCaller
 from services.gateway.schemas.second_factor import Code, EnrolmentResponse, OwnPassword, Proofs, RecoveryCodes
 from shared.http.dependencies import use
 from shared.http.problems import responses
 
 router = APIRouter(prefix="/api/v1/users/{username}/second-factor", tags=["users"])
 
+Factors = Annotated[FactorAdministration, use(FactorAdministration)]
+
 _PROOFS = (WrongCredentials, TooManyAttempts, RedisAway, UserMissing)
-# No cache may keep a secret.
-_NO_STORE = "no-store"
 
 
 @router.post("", responses=responses(*_PROOFS, OnlyOneself, SecondFactorEnrolled, HasherBusy))
 async def begin(
-    *,
     username: str,
     body: OwnPassword,
-    response: Response,
-    factors: Annotated[FactorAdministration, use(FactorAdministration)],
-    caller: Annotated[Verified, verified()],
-    origin: Annotated[Source, source()],
+    factors: Factors,
+    caller: VerifiedCaller,
+    origin: Origin,
 ) -> EnrolmentResponse:
     """Begin to enrol one's own second factor; it counts once it is confirmed, within 15 minutes."""
-    response.headers["Cache-Control"] = _NO_STORE
     return EnrolmentResponse.of(await factors.begin(caller, username, body.password.get_secret_value(), origin))
 
 
@@ -56,32 +51,26 @@ async def begin(
     responses=responses(*_PROOFS, OnlyOneself, SecondFactorEnrolled, SecondFactorMissing, SecondFactorUnreadable),
 )
 async def confirm(
-    *,
     username: str,
     body: Code,
-    response: Response,
-    factors: Annotated[FactorAdministration, use(FactorAdministration)],
-    caller: Annotated[Verified, verified()],
-    origin: Annotated[Source, source()],
+    factors: Factors,
+    caller: VerifiedCaller,
+    origin: Origin,
 ) -> RecoveryCodes:
     """Confirm one's own second factor with a code of the app; one's own session goes on with a refresh, others end."""
-    response.headers["Cache-Control"] = _NO_STORE
     codes = await factors.confirm(caller, username, body.code.get_secret_value(), origin)
     return RecoveryCodes(recovery_codes=list(codes))
 
 
 @router.post("/recovery-codes", responses=responses(*_PROOFS, OnlyOneself, SecondFactorMissing, SecondFactorUnreadable))
 async def renew_codes(
-    *,
     username: str,
     body: Code,
-    response: Response,
-    factors: Annotated[FactorAdministration, use(FactorAdministration)],
-    caller: Annotated[Verified, verified()],
-    origin: Annotated[Source, source()],
+    factors: Factors,
+    caller: VerifiedCaller,
+    origin: Origin,
 ) -> RecoveryCodes:
     """Make new recovery codes for oneself; the old ones end."""
-    response.headers["Cache-Control"] = _NO_STORE
     codes = await factors.renew_codes(caller, username, body.code.get_secret_value(), origin)
     return RecoveryCodes(recovery_codes=list(codes))
 
@@ -101,9 +90,9 @@ async def renew_codes(
 )
 async def remove(
     username: str,
-    factors: Annotated[FactorAdministration, use(FactorAdministration)],
-    caller: Annotated[Verified, verified()],
-    origin: Annotated[Source, source()],
+    factors: Factors,
+    caller: VerifiedCaller,
+    origin: Origin,
     body: Proofs | None = None,
 ) -> None:
     """Remove a second factor: one's own with password and code, as an administrator somebody else's."""

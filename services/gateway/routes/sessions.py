@@ -2,10 +2,8 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Response
+from fastapi import APIRouter, Form
 
-from services.gateway.domain.audit import Source
-from services.gateway.domain.credentials import Verified
 from services.gateway.domain.errors import (
     HasherBusy,
     PasswordFormOff,
@@ -17,7 +15,7 @@ from services.gateway.domain.errors import (
 from services.gateway.domain.factor_errors import SecondFactorRequired, SecondFactorUnreadable
 from services.gateway.domain.password_form import PasswordForm
 from services.gateway.domain.sessions import Sessions
-from services.gateway.routes.callers import source, verified
+from services.gateway.routes.callers import Origin, VerifiedCaller
 from services.gateway.schemas.fields import MAX_TEXT
 from services.gateway.schemas.sessions import LoginRequest, MeResponse, RefreshRequest, TokenResponse
 from shared.http.dependencies import use
@@ -26,19 +24,15 @@ from shared.http.problems import responses
 router = APIRouter(prefix="/api/v1/auth", tags=["authentication"])
 
 _LOGIN = (WrongCredentials, SecondFactorRequired, TooManyAttempts, RedisAway, HasherBusy, SecondFactorUnreadable)
-# RFC 6749, section 5.1: no cache may keep a token.
-_NO_STORE = "no-store"
 
 
 @router.post("/login", responses=responses(*_LOGIN))
 async def login(
     body: LoginRequest,
-    response: Response,
     sessions: Annotated[Sessions, use(Sessions)],
-    origin: Annotated[Source, source()],
+    origin: Origin,
 ) -> TokenResponse:
     """Log in with user name and password, and with a code where a second factor is enrolled."""
-    response.headers["Cache-Control"] = _NO_STORE
     code = None if body.code is None else body.code.get_secret_value()
     return TokenResponse.of(await sessions.login(body.username, body.password.get_secret_value(), origin, code=code))
 
@@ -46,42 +40,38 @@ async def login(
 @router.post("/token", responses=responses(*_LOGIN, PasswordFormOff))
 async def token(
     *,
-    response: Response,
     username: Annotated[str, Form(max_length=MAX_TEXT)],
     password: Annotated[str, Form(max_length=MAX_TEXT, json_schema_extra={"format": "password"})],
     form: Annotated[PasswordForm, use(PasswordForm)],
-    origin: Annotated[Source, source()],
+    origin: Origin,
     code: Annotated[str | None, Form(max_length=MAX_TEXT)] = None,
     grant_type: Annotated[str, Form(pattern="^password$")] = "password",  # noqa: ARG001  RFC 6749, section 4.3
 ) -> TokenResponse:
     """Log in with the password form of OAuth 2, as the documentation page does; a plant may switch it off."""
-    response.headers["Cache-Control"] = _NO_STORE
     return TokenResponse.of(await form.login(username, password, origin, code=code))
 
 
 @router.post("/refresh", responses=responses(RefreshRejected, RedisAway))
 async def refresh(
     body: RefreshRequest,
-    response: Response,
     sessions: Annotated[Sessions, use(Sessions)],
-    origin: Annotated[Source, source()],
+    origin: Origin,
 ) -> TokenResponse:
     """Spend a refresh token for a new pair; using one twice ends its session."""
-    response.headers["Cache-Control"] = _NO_STORE
     return TokenResponse.of(await sessions.refresh(body.refresh_token.get_secret_value(), origin))
 
 
 @router.post("/logout", status_code=204)
 async def logout(
-    caller: Annotated[Verified, verified()],
+    caller: VerifiedCaller,
     sessions: Annotated[Sessions, use(Sessions)],
-    origin: Annotated[Source, source()],
+    origin: Origin,
 ) -> None:
     """End the session: its access and refresh tokens stop working on every replica."""
     await sessions.logout(caller, origin)
 
 
 @router.get("/me")
-async def me(caller: Annotated[Verified, verified()]) -> MeResponse:
+async def me(caller: VerifiedCaller) -> MeResponse:
     """Say who the caller is."""
     return MeResponse.of(caller)

@@ -4,8 +4,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from services.gateway.domain.audit import Source
-from services.gateway.domain.credentials import Verified
 from services.gateway.domain.errors import (
     BeyondOwnRights,
     FreshLoginRequired,
@@ -17,7 +15,7 @@ from services.gateway.domain.errors import (
 )
 from services.gateway.domain.pages import DEFAULT_ITEMS, MAX_ITEMS
 from services.gateway.domain.session_desk import SessionDesk
-from services.gateway.routes.callers import source, verified
+from services.gateway.routes.callers import Origin, VerifiedCaller
 from services.gateway.schemas.user_sessions import SessionPage
 from shared.http.dependencies import use
 from shared.http.problems import responses
@@ -25,7 +23,6 @@ from shared.http.problems import responses
 router = APIRouter(prefix="/api/v1/users/{username}/sessions", tags=["users"])
 
 Desk = Annotated[SessionDesk, use(SessionDesk)]
-Caller = Annotated[Verified, verified()]
 
 _ENDING = (NotAllowed, BeyondOwnRights, FreshLoginRequired, UserMissing, RedisAway)
 
@@ -34,7 +31,7 @@ _ENDING = (NotAllowed, BeyondOwnRights, FreshLoginRequired, UserMissing, RedisAw
 async def list_sessions(
     username: str,
     desk: Desk,
-    caller: Caller,
+    caller: VerifiedCaller,
     limit: Annotated[int, Query(ge=1, le=MAX_ITEMS)] = DEFAULT_ITEMS,
     cursor: str | None = None,
 ) -> SessionPage:
@@ -44,7 +41,7 @@ async def list_sessions(
 
 
 @router.delete("", status_code=204, responses=responses(*_ENDING))
-async def end_sessions(username: str, desk: Desk, caller: Caller, origin: Annotated[Source, source()]) -> None:
+async def end_sessions(username: str, desk: Desk, caller: VerifiedCaller, origin: Origin) -> None:
     """End all of them, the one of this request too: no token of theirs works any more, on any replica.
 
     One's own are ended in a session whose login is recent.
@@ -53,9 +50,7 @@ async def end_sessions(username: str, desk: Desk, caller: Caller, origin: Annota
 
 
 @router.delete("/{session_id}", status_code=204, responses=responses(*_ENDING, SessionMissing))
-async def end_session(
-    username: str, session_id: str, desk: Desk, caller: Caller, origin: Annotated[Source, source()]
-) -> None:
+async def end_session(username: str, session_id: str, desk: Desk, caller: VerifiedCaller, origin: Origin) -> None:
     """End one: neither its access token nor its refresh token works any more, on any replica.
 
     One's own is ended in a session whose login is recent; the session of the request itself also by a logout.

@@ -5,7 +5,6 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from services.gateway.domain.accounts import Accounts, UserRequest
-from services.gateway.domain.audit import Source
 from services.gateway.domain.errors import (
     BeyondOwnRights,
     ChangedMeanwhile,
@@ -21,7 +20,7 @@ from services.gateway.domain.errors import (
 )
 from services.gateway.domain.pages import DEFAULT_ITEMS, MAX_ITEMS
 from services.gateway.domain.user_store import UserChange
-from services.gateway.routes.callers import source
+from services.gateway.routes.callers import Origin
 from services.gateway.schemas.users import ChangedUser, NewPassword, NewUser, UserPage, UserResponse
 from shared.http.dependencies import caller, require, use
 from shared.http.problems import responses
@@ -29,12 +28,13 @@ from shared.principal import Permission, Principal
 
 router = APIRouter(prefix="/api/v1/users", tags=["users"])
 
+Users = Annotated[Accounts, use(Accounts)]
 Administrator = Annotated[Principal, require(Permission.MANAGE_USERS)]
 
 
 @router.get("", responses=responses(InvalidQuery))
 async def list_users(
-    accounts: Annotated[Accounts, use(Accounts)],
+    accounts: Users,
     administrator: Administrator,
     limit: Annotated[int, Query(ge=1, le=MAX_ITEMS)] = DEFAULT_ITEMS,
     cursor: str | None = None,
@@ -47,9 +47,9 @@ async def list_users(
 async def create_user(
     body: NewUser,
     response: Response,
-    accounts: Annotated[Accounts, use(Accounts)],
+    accounts: Users,
     administrator: Administrator,
-    origin: Annotated[Source, source()],
+    origin: Origin,
 ) -> UserResponse:
     """Add a user."""
     asked = UserRequest(body.username, body.password.get_secret_value(), body.role, tuple(body.assets))
@@ -59,9 +59,7 @@ async def create_user(
 
 
 @router.get("/{username}", responses=responses(UserMissing, BeyondOwnRights))
-async def get_user(
-    username: str, accounts: Annotated[Accounts, use(Accounts)], administrator: Administrator
-) -> UserResponse:
+async def get_user(username: str, accounts: Users, administrator: Administrator) -> UserResponse:
     """Show a user."""
     return UserResponse.of(await accounts.get(administrator, username))
 
@@ -70,9 +68,9 @@ async def get_user(
 async def change_user(
     username: str,
     body: ChangedUser,
-    accounts: Annotated[Accounts, use(Accounts)],
+    accounts: Users,
     administrator: Administrator,
-    origin: Annotated[Source, source()],
+    origin: Origin,
 ) -> UserResponse:
     """Change role, assets, or whether the user may log in; takes effect on tokens already issued."""
     change = UserChange(body.role, body.active, None if body.assets is None else tuple(body.assets))
@@ -82,9 +80,9 @@ async def change_user(
 @router.delete("/{username}", status_code=204, responses=responses(UserMissing, LastAdmin, RedisAway, BeyondOwnRights))
 async def delete_user(
     username: str,
-    accounts: Annotated[Accounts, use(Accounts)],
+    accounts: Users,
     administrator: Administrator,
-    origin: Annotated[Source, source()],
+    origin: Origin,
 ) -> None:
     """Delete a user with all sessions and keys; the name stays taken."""
     await accounts.delete(administrator, username, origin)
@@ -107,9 +105,9 @@ async def delete_user(
 async def set_password(
     username: str,
     body: NewPassword,
-    accounts: Annotated[Accounts, use(Accounts)],
+    accounts: Users,
     principal: Annotated[Principal, caller()],
-    origin: Annotated[Source, source()],
+    origin: Origin,
 ) -> None:
     """Set one's own password, or as an administrator somebody else's; ends every session of the user.
 

@@ -10,8 +10,6 @@ from services.gateway.domain.users import ASSET_PATTERN, USERNAME_PATTERN
 
 # Longer texts are refused by the policy, with a reason; this only keeps nonsense from being looked at.
 MAX_TEXT = 4096
-
-
 _DATE_AND_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ].+")
 
 

@@ -6,6 +6,7 @@ from pydantic import BaseModel, Field
 
 from services.gateway.domain.alerts import AlertState, StoredAlert
 from services.gateway.domain.audit import Entry
+from services.gateway.domain.audit_lines import entry_json
 from services.gateway.domain.audit_search import Reading
 from services.gateway.domain.pages import Page
 from shared.clock import rfc3339
@@ -31,19 +32,7 @@ class AuditEntryResponse(BaseModel):
     @classmethod
     def of(cls, entry: Entry) -> Self:
         """Write an entry for the wire."""
-        event = entry.event
-        return cls(
-            sequence=entry.sequence,
-            at=rfc3339(event.at),
-            user=event.user,
-            action=event.action,
-            resource=event.resource,
-            success=event.success,
-            address=event.source.address,
-            request_id=event.source.request_id,
-            facts=dict(event.facts),
-            digest=entry.digest,
-        )
+        return cls.model_validate(entry_json(entry))
 
 
 class AuditPage(BaseModel):

@@ -140,7 +140,7 @@ async def test_a_service_that_is_away_is_a_503_with_a_time_to_retry(suite: httpx
 
 async def test_a_service_that_does_not_answer_in_time_is_a_504(suite: httpx.AsyncClient):
     answer = await suite.get("/api/v1/anomaly/detectors/a/drift")
-    assert answer.status_code == 504
+    assert (answer.status_code, answer.json()["code"]) == (504, "gateway.upstream_slow")
     assert "retry-after" in answer.headers
 
 
@@ -245,3 +245,19 @@ async def test_a_probe_that_leaves_out_what_all_replicas_share_keeps_them_in_use
     shared = ("database", "redis", "twin", "anomaly", "planner")
     answer = await suite.get("/readyz", params={"exclude": shared})
     assert (answer.status_code, answer.json()["checks"]) == (200, dict.fromkeys(shared, "excluded"))
+
+
+async def test_a_stream_of_a_service_ends_with_the_credential_it_was_opened_with(
+    suite: httpx.AsyncClient, upstream: Upstream
+):
+    made = (await suite.post("/api/v1/api-keys", json={"name": "wall"})).json()
+    reader = {"X-API-Key": made["api_key"]}
+    async with suite.stream("GET", "/api/v1/anomaly/detectors/progress", headers=reader) as answer:
+        lines = answer.aiter_lines()
+        assert [await anext(lines) for _ in range(3)] == ["data: 1", "", "data: 1"]
+        assert (await suite.patch(f"/api/v1/api-keys/{made['id']}", json={"active": False})).status_code == 200
+        async with asyncio.timeout(2.0):
+            with pytest.raises(httpx.RemoteProtocolError):
+                [line async for line in lines]
+            # The service need not go on either.
+            await upstream.cancelled.wait()

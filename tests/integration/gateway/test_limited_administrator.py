@@ -16,7 +16,7 @@ from services.gateway.domain.delegation import shown_to
 from services.gateway.domain.key_requests import KeyFilter
 from services.gateway.domain.pages import MAX_ITEMS, read_cursor
 from shared.database import write
-from shared.principal import Role
+from shared.principal import Permission, Role
 from tests.unit.gateway.fakes import NOW, principal, user
 
 PASSWORD = "a long walk by the river"
@@ -120,3 +120,29 @@ async def test_a_page_is_full_however_many_lie_between_that_are_not_shown(engine
     assert ([each.username for each in second.items], second.next_cursor) == (["d"], None)
     found = await stored_keys.page(KeyFilter(), now=NOW, limit=2, cursor=None, shown=shown)
     assert ([key.owner for key in found.items], read_cursor(found.next_cursor)) == (["a", "c"], "c")
+
+
+async def test_a_key_made_of_somebody_who_is_not_limited_opens_nothing_beyond_the_site(
+    ann: httpx.AsyncClient, token: str
+):
+    root = {"Authorization": f"Bearer {token}"}
+    made = await ann.post("/api/v1/api-keys", json={"name": "everywhere"}, headers=root)
+    wide = f"/api/v1/api-keys/{made.json()['id']}"
+    every = [permission.value for permission in Permission]
+    made = await ann.post("/api/v1/api-keys", json={"name": "here", "owner": "admin", "scopes": every})
+    assert (made.status_code, made.json()["assets"]) == (201, ["acme.osaka"])
+    del ann.headers["Authorization"]
+    ann.headers["X-API-Key"] = made.json()["api_key"]
+    for method, path, body in (
+        ("GET", wide, None),
+        ("PATCH", wide, {"active": False}),
+        ("DELETE", wide, None),
+        ("GET", "/api/v1/users/admin", None),
+        ("GET", "/api/v1/users/admin/sessions", None),
+        ("DELETE", "/api/v1/users/admin/sessions", None),
+    ):
+        answer = await ann.request(method, path, json=body)
+        assert (answer.status_code, answer.json()["code"]) == (403, "gateway.beyond_own_rights"), path
+    assert [item["username"] for item in await pages(ann, "/api/v1/users", 50)] == SEEN
+    assert made.json()["id"] in {key["id"] for key in await pages(ann, "/api/v1/api-keys", 50)}
+    assert {str(entry["user"]) for entry in await pages(ann, "/api/v1/audit", 50)} == set(SEEN)

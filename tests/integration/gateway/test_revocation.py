@@ -123,6 +123,18 @@ async def test_what_was_verified_before_ends_on_both_replicas_in_time(
         assert (await site.second.post("/api/v1/auth/refresh", json=body)).status_code == 401
 
 
+async def test_keys_go_on_when_all_sessions_of_their_owner_end(site: Site):
+    made = await site.first.post("/api/v1/api-keys", json={"name": "line 4"}, headers=site.olga)
+    key = {"X-API-Key": made.json()["api_key"]}
+    assert await site.statuses(key) == [200, 200]
+    assert (await kill_all(site)).is_success
+    done_s = time.monotonic()
+    while await site.statuses(site.olga) != [401, 401]:
+        assert time.monotonic() - done_s < WITHIN_S, "still let in"
+        await asyncio.sleep(0.02)
+    assert await site.statuses(key) == [200, 200]
+
+
 async def test_sessions_are_listed_with_what_tells_them_apart(site: Site):
     other = await site.log_in(site.second)
     await site.second.post("/api/v1/auth/refresh", json={"refresh_token": other["refresh_token"]})

@@ -25,14 +25,15 @@ class Upstream:
             await answer(send, 200, b"{}", [])
         elif path.endswith("/report"):
             await self._stream_until_left(receive, send)
+        elif path.endswith("/progress"):
+            await self._stream_until_cut(receive, send)
         elif path.endswith("/latent"):
             await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1000")]})
             await send({"type": "http.response.body", "body": b"half", "more_body": True})
             raise RuntimeError("broken on purpose")
         elif path.endswith("/drift"):
             # Never answers; the gateway gives up first.
-            while (await receive())["type"] != "http.disconnect":
-                pass
+            await _until_left(receive)
         elif path.endswith("/health"):
             await answer(send, 401, b"{}", [])
         else:
@@ -66,13 +67,25 @@ class Upstream:
         ]
         await answer(send, 202, json.dumps(said).encode(), headers)
 
+    async def _stream_until_cut(self, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
+        left = asyncio.create_task(_until_left(receive))
+        while not left.done():
+            await send({"type": "http.response.body", "body": b"data: 1\n\n", "more_body": True})
+            await asyncio.wait((left,), timeout=0.1)
+        self.cancelled.set()
+
     async def _stream_until_left(self, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
         await send({"type": "http.response.body", "body": b"data: 1\n\n", "more_body": True})
         self.streaming.set()
-        while (await receive())["type"] != "http.disconnect":
-            pass
+        await _until_left(receive)
         self.cancelled.set()
+
+
+async def _until_left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def answer(send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:

@@ -21,9 +21,9 @@ from services.gateway.domain.errors import (
     UserMissing,
     WrongCredentials,
 )
-from services.gateway.domain.key_administration import KeyCheck
 from services.gateway.domain.key_errors import ApiKeyMissing
 from services.gateway.domain.key_requests import KeyFilter
+from services.gateway.domain.key_rights import KeyCheck
 from services.gateway.domain.pages import Page
 from services.gateway.domain.rate_limit import Decision, Limit
 from services.gateway.domain.refresh import Family, RefreshToken, Verdict, judge

@@ -246,6 +246,7 @@ class SessionMachine(RuleBasedStateMachine):
     def end_all_sessions(self, name: str):
         caller = Verified(principal("root", Role.ADMIN), self.clock.now(), ())
         self.run(self.session_desk.end_all(caller, name, SOURCE))
+        self.users[name].generation += 1
         self._end_sessions(name)
 
     @rule(name=st.sampled_from(NAMES), active=st.booleans())

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -12,7 +12,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from redis.exceptions import ConnectionError as RedisGone
 
-from services.gateway.adapters.event_hub import STREAMS_PER_CALLER, WAITING_EVENTS, EventHub
+from services.gateway.adapters.event_hub import STREAMS_PER_CALLER, STREAMS_PER_OWNER, WAITING_EVENTS, EventHub
 from services.gateway.domain.credentials import Stamp, Verified
 from services.gateway.domain.errors import RedisAway, TooManyStreams
 from services.gateway.domain.events import Begin, End, EndReason, EventDesk, Happening, Heartbeat, Word
@@ -147,6 +147,18 @@ async def test_a_caller_has_so_many_streams_and_those_that_end_make_room(hub: Ev
             await one.__aexit__(None, None, None)
 
 
+async def test_keys_of_one_owner_do_not_take_all_places(hub: EventHub):
+    async with AsyncExitStack() as opened:
+        for number in range(STREAMS_PER_OWNER):
+            await opened.enter_async_context(hub.subscribe(f"key:{number}", None, owner="olga"))
+        with pytest.raises(TooManyStreams):
+            await hub.subscribe("key:new", None, owner="olga").__aenter__()
+        for who, owner in (("olga", None), ("key:p", "paul")):
+            await opened.enter_async_context(hub.subscribe(who, None, owner=owner))
+    async with hub.subscribe("key:new", None, owner="olga"):
+        pass
+
+
 async def test_before_anything_was_read_there_is_nothing_to_follow(streams: FakeStreams):
     with pytest.raises(RedisAway):
         await EventHub(streams, CollectorRegistry()).subscribe("olga", None).__aenter__()
@@ -168,7 +180,7 @@ class Silence:
         self.clock = clock
 
     @asynccontextmanager
-    async def subscribe(self, who: str, after: str | None) -> AsyncIterator["Silence"]:
+    async def subscribe(self, who: str, after: str | None, *, owner: str | None = None) -> AsyncIterator["Silence"]:
         yield self
 
     async def next(self, timeout_s: float) -> None:

@@ -1,6 +1,7 @@
 """Handing requests on: what goes in, what comes out, and what happens when nothing does."""
 
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -17,7 +18,7 @@ from shared.tracing import working_on
 from tests.unit.gateway.fakes import FakeClock
 
 UPSTREAM = Upstream(Service.TWIN, "http://twin:1", "twin", 1.0)
-HANDOVER = Handover("signed", "r1", body_limit_bytes=100, answer_timeout_s=2.0)
+HANDOVER = Handover("signed", "r1", body_limit_bytes=100, answer_timeout_s=2.0, still_counts=lambda: True)
 
 
 class Chunks(httpx.AsyncByteStream):
@@ -104,6 +105,18 @@ async def test_a_request_is_handed_on_with_who_calls():
     assert request.headers["x-request-id"] == "r1"
     assert (request.headers["accept"], "x-api-key" in request.headers) == ("a/b", False)
     assert request.extensions["timeout"] == {"connect": 1.0, "pool": 1.0, "read": 2.0}
+
+
+@pytest.mark.parametrize(("headers", "told"), [({}, b"one"), ({"content-length": "6"}, b"onetwo")])
+async def test_an_answer_without_end_ends_with_the_credential_and_is_not_passed_off_as_complete(
+    headers: dict[str, str], told: bytes
+):
+    chunks, client = Chunks(b"one", b"two"), Client(b"")
+    world = World(lambda: httpx.Response(200, headers=headers, stream=chunks))
+    handover = replace(HANDOVER, still_counts=lambda: not client.body)
+    await world.forwarder.forward(UPSTREAM, handover, scope(), client.receive, client.send)
+    assert (client.body, chunks.closed) == (told, True)
+    assert client.sent[-1]["more_body"] is (told == b"one")
 
 
 async def test_in_a_trace_the_service_is_told_of_the_call_and_not_of_what_the_caller_said():

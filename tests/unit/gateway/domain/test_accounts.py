@@ -152,6 +152,24 @@ async def test_nobody_makes_or_becomes_a_user_who_may_do_more(world: World, call
     assert world.users.rows == {"root": user("root", Role.ADMIN), "olga": user(password_hash="hash of right")}
 
 
+async def test_nobody_lets_a_user_in_again_who_may_do_more(world: World):
+    few = principal("root", Role.ADMIN, method="api_key", permissions=frozenset({Permission.MANAGE_USERS}))
+    await world.accounts.change(few, "olga", UserChange(active=False), SOURCE)
+    with pytest.raises(BeyondOwnRights):
+        await world.accounts.change(few, "olga", UserChange(active=True), SOURCE)
+    assert not world.users.rows["olga"].active
+    assert (await world.accounts.change(ADMIN, "olga", UserChange(active=True), SOURCE)).active
+    # Who is in already is given nothing.
+    assert (await world.accounts.change(few, "olga", UserChange(active=True), SOURCE)).active
+
+
+async def test_a_key_that_is_limited_to_a_site_does_not_see_its_owner_who_is_not(world: World):
+    narrow = principal("root", Role.ADMIN, assets=("acme.osaka",), method="api_key")
+    with pytest.raises(BeyondOwnRights):
+        await world.accounts.get(narrow, "root")
+    assert (await world.accounts.get(principal("root", Role.ADMIN, method="api_key"), "root")).username == "root"
+
+
 async def test_an_administrator_of_a_site_administers_its_users(world: World):
     site = principal("root", Role.ADMIN, assets=("acme.osaka",))
     asked = UserRequest("ann", GOOD, Role.ENGINEER, ("acme.osaka.reactor",))

@@ -34,8 +34,8 @@ class Book:
     [
         (principal("boss", Role.ADMIN), None),
         (principal("ann", Role.ADMIN, assets=SITE), Reach("ann", SITE)),
-        # A key of somebody who is not limited, limited itself: its owner's entries are its own.
-        (principal("boss", Role.ADMIN, assets=SITE, method="api_key"), Reach("boss", SITE)),
+        # A key of somebody who is not limited, limited itself: what its owner did elsewhere is not for it to read.
+        (principal("boss", Role.ADMIN, assets=SITE, method="api_key"), Reach(None, SITE)),
         (principal("sso:u1", Role.ADMIN, assets=SITE, method=EXTERNAL), Reach("sso:u1", SITE)),
     ],
 )

@@ -39,10 +39,11 @@ class Families(FakeFamilies):
     async def revoke_one(self, username: str, family_id: str, now: datetime) -> None:
         await self.revoke(family_id, now)
 
-    async def revoke_all(self, username: str, now: datetime) -> tuple[str, ...]:
+    async def revoke_all(self, username: str, now: datetime) -> int:
         for family_id in self.families:
             await self.revoke(family_id, now)
-        return tuple(self.families)
+        self.newest_generation += 1
+        return self.newest_generation
 
     def alive(self) -> set[str]:
         return {family_id for family_id, family in self.families.items() if family.revoked_at is None}
@@ -93,6 +94,15 @@ async def test_users_end_their_sessions_soon_after_a_login_only(world: World, mi
         assert world.families.alive() == set()
 
 
+async def test_the_end_of_any_number_of_sessions_is_announced_as_one(world: World):
+    for number in range(100):
+        family_id = f"{number:032}"
+        world.families.families[family_id] = Family(family_id, "olga", NOW, NOW + timedelta(days=30), None)
+    await world.end_all(caller())
+    assert world.families.alive() == set()
+    assert world.redis.floors == {"user:olga": 2}
+
+
 async def test_a_refresh_is_no_login(world: World):
     world.clock.advance(hours=1)
     family = world.families.families[OWN]
@@ -119,6 +129,18 @@ async def test_an_administrator_of_a_site_does_not_log_out_people_of_another(wor
     world.users.rows["olga"] = user(assets=("acme.osaka.reactor",))
     await world.end_all(site)
     assert world.families.alive() == set()
+
+
+async def test_a_key_that_is_limited_to_a_site_does_not_reach_sessions_of_its_owner_who_is_not(world: World):
+    narrow = caller(principal("root", Role.ADMIN, assets=("acme.osaka",), method="api_key"), session_id=None)
+    for attempt in (
+        world.desk.page(narrow.principal, "root", limit=9, cursor=None),
+        world.desk.end(narrow, "root", OTHER, SOURCE),
+        world.desk.end_all(narrow, "root", SOURCE),
+    ):
+        with pytest.raises(BeyondOwnRights):
+            await attempt
+    assert world.families.alive() == {OWN, OTHER}
 
 
 async def test_nobody_else_ends_them(world: World):

@@ -1,7 +1,7 @@
 """Where every request comes in, with stand-ins for everything behind it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import timedelta
 from ipaddress import ip_network
 
@@ -14,9 +14,10 @@ from services.gateway.domain import api_keys
 from services.gateway.domain.access import AccessTable, Route, Service
 from services.gateway.domain.api_keys import ApiKey
 from services.gateway.domain.audit import Event
-from services.gateway.domain.credentials import Authenticator
+from services.gateway.domain.credentials import Authenticator, Stamp
 from services.gateway.domain.doorman import Allowance, Doorman, Limits
 from services.gateway.domain.errors import UpstreamAway, UpstreamBroken
+from services.gateway.domain.floors import KnownFloors
 from services.gateway.domain.rate_limit import Limit
 from services.gateway.domain.routes_table import suite_routes
 from services.gateway.domain.upstreams import Handover, Upstream
@@ -91,6 +92,7 @@ class World:
         self.table = CountingTable()
         self.clock = FakeClock()
         self.redis = FakeRedis()
+        self.floors = KnownFloors(lambda: None)
         self.forwarder = FakeForwarder()
         self.own_routes = OwnRoutes()
         self.events: list[Event] = []
@@ -133,6 +135,7 @@ class World:
                 self.events.append, self.keys_used.append, self._count, self.allowances.append, self.refusals.append
             ),
             trusted_proxies=(ip_network("10.0.0.0/8"),),
+            floors=self.floors,
             clock=self.clock,
         )
         self.door = door
@@ -155,7 +158,27 @@ async def world() -> AsyncIterator[World]:
 async def test_a_request_for_a_service_goes_to_it_with_who_calls(world: World):
     answer = await world.client.post("/api/v1/twin/predict", headers=WITH_KEY | {"X-Request-ID": "r-7"})
     assert (answer.status_code, answer.json()) == (200, {"from": "twin"})
-    assert world.forwarder.handed_over == [(Service.TWIN, Handover("olga for twin", "r-7", 100, 3.0))]
+    assert world.forwarder.handed_over == [(Service.TWIN, Handover("olga for twin", "r-7", 100, 3.0, bool))]
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda world: world.floors.raise_to(Stamp("user:olga", 2), 0.0),
+        lambda world: world.floors.raise_to(Stamp(f"key:{KEY.key_id}", 2), 0.0),
+        lambda world: world.floors.have_missed(),
+        lambda world: world.clock.advance(days=9),
+    ],
+)
+async def test_who_was_let_in_counts_until_the_credential_ends_or_its_end_may_have_been_missed(
+    world: World, end: Callable[[World], None]
+):
+    await world.client.get("/api/v1/planner/plans/p/progress", headers=WITH_KEY)
+    ((_, handover),) = world.forwarder.handed_over
+    world.floors.raise_to(Stamp("user:otto", 2), 0.0)
+    assert handover.still_counts()
+    end(world)
+    assert not handover.still_counts()
 
 
 async def test_why_a_caller_is_turned_away_is_told_to_the_metrics(world: World):
@@ -163,7 +186,13 @@ async def test_why_a_caller_is_turned_away_is_told_to_the_metrics(world: World):
     assert world.refusals == []
     await world.client.post("/api/v1/twin/predict", headers={"X-API-Key": "made up"})
     await world.client.post("/api/v1/twin/predict")
-    assert [error.code for error in world.refusals] == ["gateway.api_key_invalid", "gateway.credentials_missing"]
+    world.redis.requests_allowed = 0
+    await world.client.post("/api/v1/auth/login")
+    assert [error.code for error in world.refusals] == [
+        "gateway.api_key_invalid",
+        "gateway.credentials_missing",
+        "gateway.too_many_requests",
+    ]
 
 
 async def test_an_upload_may_be_larger_and_take_longer(world: World):
