@@ -59,7 +59,7 @@ class DatabaseMetrics:
                 buckets=_BUCKETS_S,
                 registry=registry,
             )
-            used = Gauge("futago_sql_connections_in_use", "Database connections that are lent out", registry=registry)
+            used = Gauge("futago_sql_connections_in_use", "Database connections in use", registry=registry)
             used.set_function(pool.checkedout)
 
     def _before(self, _connection: Any, _cursor: Any, _statement: str, _values: Any, context: Any, _many: bool) -> None:  # noqa: FBT001 (SQLAlchemy's signature)

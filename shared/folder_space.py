@@ -94,8 +94,8 @@ class FolderSpace(Collector):
     @staticmethod
     def _families() -> tuple[GaugeMetricFamily, GaugeMetricFamily]:
         return (
-            GaugeMetricFamily("futago_folder_free_bytes", "Room left where a folder is kept", labels=("folder",)),
             GaugeMetricFamily(
-                "futago_folder_size_bytes", "Size of the file system that a folder is kept on", labels=("folder",)
+                "futago_folder_free_bytes", "Free space on the file system of a folder", labels=("folder",)
             ),
+            GaugeMetricFamily("futago_folder_size_bytes", "Size of the file system of a folder", labels=("folder",)),
         )

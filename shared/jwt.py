@@ -241,7 +241,7 @@ def _lower(signature: bytes) -> bytes:
 def _decode(part: str) -> bytes:
     data = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
     if base64url(data) != part:
-        raise ValueError("bits that are written and mean nothing")
+        raise ValueError("the base64 has unused bits that are not zero")
     return data
 
 
@@ -252,9 +252,9 @@ def _parse(text: bytes) -> Any:
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("a name stands twice: readers would disagree about its value")
+        raise ValueError("a name occurs twice: readers would disagree about its value")
     return found
 
 
 def _refuse(number: str) -> Never:
-    raise ValueError(f"{number[:40]} is no number of a token of ours")
+    raise ValueError(f"{number[:40]} is not a number that our tokens contain")

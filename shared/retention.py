@@ -68,9 +68,14 @@ class CleanUp:
         self._rules, self._clock = tuple(rules), clock
         self._every_s, self._first_within_s = every_s, first_within_s
         self._removed = Counter(
-            "futago_retention_removed", "What was removed as it need not be kept longer", ("what",), registry=metrics
+            "futago_retention_removed",
+            "Rows and files removed because their retention time was over",
+            ("what",),
+            registry=metrics,
         )
-        self._failures = Counter("futago_retention_failures", "Times that removing failed", ("what",), registry=metrics)
+        self._failures = Counter(
+            "futago_retention_failures", "Removals that failed; tried again an hour later", ("what",), registry=metrics
+        )
         for rule in self._rules:
             # Shown from the start: an alarm on a counter that is not there never rings.
             self._removed.labels(rule.what)

@@ -128,8 +128,8 @@ class SeriesBounds(Collector):
         return (
             CounterMetricFamily(
                 "futago_series_other",
-                "What was counted under `other`, as too many names have series of their own",
+                "Values counted under `other`, because the limit of names with their own series is reached",
                 labels=("bound",),
             ),
-            GaugeMetricFamily("futago_series_names", "Names that have series of their own", labels=("bound",)),
+            GaugeMetricFamily("futago_series_names", "Names that have their own series", labels=("bound",)),
         )

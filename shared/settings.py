@@ -89,11 +89,11 @@ class ProcessSettings(BaseSettings):
 
     service: ClassVar[str]
     section: ClassVar[str] = ""
-    """Its part of a configuration file, where that is not called as the service is."""
+    """Its section of a configuration file, if that is not named as the service is."""
 
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(ge=0, lt=65536, description="port to listen on; for a worker, the port of its metrics")
-    log_dir: Path | None = Field(None, description="folder of the rotating log file; none logs to the console alone")
+    log_dir: Path | None = Field(None, description="folder of the rotating log file; none: only the console")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     body_limit_bytes: int = Field(32 * 1024**2, gt=0, description="largest request body that is not an upload")
     upload_limit_bytes: int = Field(1024**3, gt=0, description="largest uploaded file")
@@ -103,35 +103,38 @@ class ProcessSettings(BaseSettings):
     tls_cert_file: Path | None = Field(None, description="certificate chain (PEM) of this process; with it, TLS")
     tls_key_file: Path | None = Field(None, description="private key (PEM) of the certificate")
     redirect_port: int | None = Field(
-        None, ge=0, lt=65536, description="plain HTTP on this port is sent on to TLS; none unless told"
+        None, ge=0, lt=65536, description="plain HTTP on this port is redirected to HTTPS; none by default"
     )
-    hsts_max_age_s: int = Field(
-        365 * 24 * 3600, ge=0, description="how long a browser is to insist on TLS, told only over TLS; 0 says nothing"
-    )
+    hsts_max_age_s: int = Field(365 * 24 * 3600, ge=0, description="max-age of HSTS, sent only over TLS; 0 sends none")
     hsts_include_subdomains: bool = Field(
-        default=True, description="browsers are to insist on TLS for every name below this one too"
+        default=True, description="HSTS covers all subdomains too (includeSubDomains)"
     )
-    head_timeout_s: float = Field(10.0, gt=0, description="longest time for the head of a request to come")
+    head_timeout_s: float = Field(10.0, gt=0, description="longest time to receive the head of a request")
     keep_alive_s: float = Field(75.0, gt=0, description="longest time between two requests on one connection")
     stall_timeout_s: float = Field(
-        20.0, gt=0, description="what a body or the reading of an answer may take besides its time at the slowest rate"
+        20.0,
+        gt=0,
+        description="time that sending a body, or reading an answer, may take beyond its time at the slowest rate",
     )
-    slowest_bytes_per_s: float = Field(500.0, gt=0, description="a client slower than this is given up")
+    slowest_bytes_per_s: float = Field(500.0, gt=0, description="a client slower than this is disconnected")
     max_connections: int = Field(4000, gt=0, description="open connections at one time")
-    connections_per_address: int = Field(4000, gt=0, description="of them from one address, or one IPv6 /64")
+    connections_per_address: int = Field(4000, gt=0, description="open connections from one address, or one IPv6 /64")
     series_limit: int = Field(
         1_000,
         gt=0,
-        description="most models, detectors and assets, each, with series of their own in the metrics",
+        description="largest number of models, of detectors and of assets with their own series in the metrics",
     )
     revision: str = Field("unknown", max_length=64, description="the commit this was built from, shown as a metric")
     traces_endpoint: str | None = Field(
         None,
         pattern="^https?://",
-        description="where traces go, in full, such as http://collector:4318/v1/traces; nothing is traced unless set",
+        description="full URL to which traces are sent, such as http://collector:4318/v1/traces; none: no tracing",
     )
     traces_sample_ratio: float | None = Field(
-        None, ge=0, le=1, description="part of the traces that begin here which is kept; OTEL_TRACES_SAMPLER unless set"
+        None,
+        ge=0,
+        le=1,
+        description="share of the traces that begin here which is sampled; by default, OTEL_TRACES_SAMPLER decides",
     )
 
     @property

@@ -17,7 +17,7 @@ from shared.http.head import HeadAsGet
 from shared.http.identity import RequireIdentity
 from shared.http.metrics import ServiceMetrics
 from shared.http.middleware import BodyLimit, Deadline, RequestContext
-from shared.http.probes import Probe, Readiness, probe_router
+from shared.http.probes import PROBE_PATHS, Probe, Readiness, probe_router
 from shared.http.problems import Problem, install_problem_handlers
 from shared.http.request_log import RequestLog
 from shared.http.traced import TracedRequests
@@ -26,7 +26,7 @@ from shared.settings import ProcessSettings
 from shared.tracing import open_tracer
 
 OPENAPI_PATH = "/openapi.json"
-OPEN_PATHS = frozenset({"/healthz", "/readyz", "/metrics", OPENAPI_PATH})
+OPEN_PATHS = PROBE_PATHS | {OPENAPI_PATH}
 
 Lifespan = Callable[[], AbstractAsyncContextManager[None]]
 

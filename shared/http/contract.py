@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from shared.http.problems import MEDIA_TYPE
+from shared.http.problems import problem_response
 
 Operation = dict[str, Any]
 
-_REFERENCE = {"$ref": "#/components/schemas/Problem"}
 _EVERYWHERE = {
     400: "Malformed request: no HTTP that has one meaning, such as `request.malformed`",
     408: "Too slow: `request.too_slow`",
@@ -26,11 +25,6 @@ _RETRY_AFTER = {
 }
 _JOB = {"$ref": "#/components/schemas/JobResponse"}
 _LOCATION = {"description": "Address of the job", "required": True, "schema": {"type": "string"}}
-
-
-def problem_response(description: str) -> dict[str, Any]:
-    """How the contract shows an error answer."""
-    return {"description": description, "content": {MEDIA_TYPE: {"schema": _REFERENCE}}}
 
 
 def complete(path: str, operation: Operation, *, guarded: bool) -> None:

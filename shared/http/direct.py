@@ -8,11 +8,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared.http.headers import header
 from shared.http.identity import PRINCIPAL_KEY
-from shared.http.middleware import ROUTE_KEY
+from shared.http.middleware import ROUTE_KEY, put_back
 from shared.http.request_id import current_request_id
 from shared.principal import Principal
 
@@ -74,21 +74,7 @@ class DirectRoutes:
                 await _send_json(send, answer)
                 return
             del scope[ROUTE_KEY]
-        await self._app(scope, _first(message, receive), send)
-
-
-def _first(message: Message, receive: Receive) -> Receive:
-    """Hand on a message that was taken, and then what follows it."""
-    taken = False
-
-    async def receive_again() -> Message:
-        nonlocal taken
-        if taken:
-            return await receive()
-        taken = True
-        return message
-
-    return receive_again
+        await self._app(scope, put_back(message, receive), send)
 
 
 async def _send_json(send: Send, content: bytes) -> None:

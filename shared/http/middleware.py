@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from shared.errors import AppError, Kind
 from shared.http.headers import header
 from shared.http.metrics import ServiceMetrics
+from shared.http.probes import PROBE_PATHS
 from shared.http.problems import internal_problem, problem_of
 from shared.http.request_id import HEADER, accept_or_make, set_request_id
 from shared.http.request_log import RequestLog
@@ -23,14 +24,12 @@ from shared.log import get_logger
 log = get_logger(__name__)
 # Methods a client can invent would each make a new time series.
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_REQUEST_ID = HEADER.encode()
 # A layer that answers without a route of the framework names its template here.
 ROUTE_KEY = "futago.route"
 # How gzip and zlib begin, and JSON never does: left to whoever unpacks it, and refused by every other reader.
 _PACKED = (b"\x1f\x8b", b"x")
 # Of a length; Python refuses to read a number of thousands of digits.
 _MOST_DIGITS = 18
-QUIET_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
 class BodyTooLarge(AppError):
@@ -89,8 +88,7 @@ class RequestContext:
             await self._app(scope, receive, send)
             self._log.flush()
             return
-        offered = header(scope, _REQUEST_ID)
-        request_id = accept_or_make(None if offered is None else offered.decode("latin-1"))
+        request_id = accept_or_make(header(scope, HEADER))
         set_request_id(request_id)
         structlog.contextvars.bind_contextvars(request_id=request_id)
         started = time.perf_counter()
@@ -100,8 +98,8 @@ class RequestContext:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = [pair for pair in message.get("headers", ()) if pair[0] != _REQUEST_ID]
-                message["headers"] = [*headers, (_REQUEST_ID, request_id.encode())]
+                headers = [pair for pair in message.get("headers", ()) if pair[0] != HEADER]
+                message["headers"] = [*headers, (HEADER, request_id.encode())]
             await send(message)
 
         self._metrics.in_flight.inc()
@@ -127,7 +125,7 @@ class RequestContext:
         """Count and log; 499 (nginx's number) is a client that went away before the answer began."""
         method, route = route_of(scope)
         self._metrics.observe(method=method, route=route, status=status, duration_s=duration_s)
-        if scope["path"] not in QUIET_PATHS:
+        if scope["path"] not in PROBE_PATHS:
             self._log.add(
                 request_id=request_id, method=method, path=scope["path"], status=status, duration_s=duration_s
             )
@@ -236,16 +234,21 @@ async def _checked_json(receive: Receive, limit_bytes: int) -> Receive:
     body = b"".join(chunks)
     if not body.startswith(_PACKED):
         check_json(body)
-    handed_on = False
+    return put_back({"type": "http.request", "body": body, "more_body": False}, receive)
 
-    async def replay() -> Message:
-        nonlocal handed_on
-        if handed_on:
+
+def put_back(message: Message, receive: Receive) -> Receive:
+    """Hand on a message that was taken, and then what follows it."""
+    taken = False
+
+    async def receive_again() -> Message:
+        nonlocal taken
+        if taken:
             return await receive()
-        handed_on = True
-        return {"type": "http.request", "body": body, "more_body": False}
+        taken = True
+        return message
 
-    return replay
+    return receive_again
 
 
 class Deadline:

@@ -13,6 +13,7 @@ from shared.http.metrics import ServiceMetrics
 
 # A probe returns if the dependency answers, and raises otherwise.
 Probe = Callable[[], Awaitable[None]]
+PROBE_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 _PROBE_TIMEOUT_S = 1.0
 _EXCLUDED = "excluded"
 _ExcludeQuery = Annotated[

@@ -181,17 +181,22 @@ def pointer_of(location: Sequence[str | int]) -> str:
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in rest)
 
 
+def problem_response(description: str) -> dict[str, Any]:
+    """How the contract shows an error answer."""
+    return {
+        "description": description,
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+
+
 def responses(*errors: type[AppError]) -> dict[int | str, dict[str, Any]]:
     """The `responses=` of a route: each status it can answer with, and the codes that lead there."""
     documented: dict[int | str, dict[str, Any]] = {}
     for error in errors:
         status = STATUS[error.kind]
         codes = [*documented.get(status, {}).get("x-codes", []), error.code]
-        documented[status] = {
-            "description": f"{_TITLES[status]}: {', '.join(f'`{code}`' for code in codes)}",
-            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-            "x-codes": codes,
-        }
+        described = problem_response(f"{_TITLES[status]}: {', '.join(f'`{code}`' for code in codes)}")
+        documented[status] = described | {"x-codes": codes}
     return documented
 
 

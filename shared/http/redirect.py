@@ -43,8 +43,7 @@ def redirect_to_https(port: int) -> ASGIApp:
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
-    offered = header(scope, HEADER.encode())
-    set_request_id(accept_or_make(None if offered is None else offered.decode("latin-1")))
+    set_request_id(accept_or_make(header(scope, HEADER)))
     answer = problem(
         status=403,
         code="request.tls_required",

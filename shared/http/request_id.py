@@ -4,14 +4,14 @@ import os
 import re
 from contextvars import ContextVar
 
-HEADER = "x-request-id"
-_SAFE = re.compile(r"[A-Za-z0-9._-]{1,64}")
+HEADER = b"x-request-id"
+_SAFE = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _current: ContextVar[str] = ContextVar("request_id", default="-")
 
 
-def accept_or_make(offered: str | None) -> str:
+def accept_or_make(offered: bytes | None) -> str:
     """The caller's id if it is short and safe to log, otherwise a new one."""
-    return offered if offered and _SAFE.fullmatch(offered) else os.urandom(16).hex()
+    return offered.decode() if offered and _SAFE.fullmatch(offered) else os.urandom(16).hex()
 
 
 def set_request_id(request_id: str) -> None:

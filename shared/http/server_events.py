@@ -6,13 +6,13 @@ from typing import Any, Final
 from starlette.responses import StreamingResponse
 
 MEDIA_TYPE: Final = "text/event-stream"
-# A proxy in front must pass each event on at once, and nobody may keep any.
 # A schema of a stream is one of each event in it.
 _TEXT: Final[Mapping[str, str]] = {"type": "string"}
 _ONE_EVENT: Final[Mapping[str, Any]] = {
     "type": "object",
     "properties": {"id": _TEXT, "event": _TEXT, "data": {**_TEXT, "contentMediaType": "application/json"}},
 }
+# A proxy in front must pass each event on at once, and nobody may keep any.
 _HEADERS: Final[Mapping[str, str]] = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 

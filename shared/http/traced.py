@@ -4,7 +4,8 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.http.headers import header
-from shared.http.middleware import QUIET_PATHS, route_of
+from shared.http.middleware import route_of
+from shared.http.probes import PROBE_PATHS
 from shared.http.request_id import current_request_id
 from shared.tracing import TRACEPARENT, Span, Tracer, working_on
 
@@ -24,7 +25,7 @@ class TracedRequests:
                 await self._app(scope, receive, send)
             finally:
                 self._tracer.close()
-        elif scope["path"] in QUIET_PATHS:
+        elif scope["path"] in PROBE_PATHS:
             await self._app(scope, receive, send)
         else:
             await self._traced(scope, receive, send)

@@ -32,7 +32,7 @@ from uvicorn.server import ServerState
 from shared.http.connections import Connections
 from shared.http.corked import CorkedTransport
 from shared.http.problems import problem
-from shared.http.request_id import accept_or_make, set_request_id
+from shared.http.request_id import HEADER, accept_or_make, set_request_id
 
 # SO_LINGER, on, for no time: closing sends a reset (socket(7)).
 _NO_LINGER = struct.pack("ii", 1, 0)
@@ -109,7 +109,7 @@ class WireProtocol(HttpToolsProtocol):
         self._deaf = False
         self._refusal: Refusal | None = None
         self._phase = _Phase.HEAD
-        # When the phase began, or, of a time in which it could not go on for our sake, as if later.
+        # When the phase began; moved on by whatever time it was held up here, and not by the client.
         self._since_s = register.now_s
         # Since the parser last handed something on: an unfinished head, or padding between the parts of a body.
         self._undigested_bytes = 0
@@ -214,7 +214,7 @@ class WireProtocol(HttpToolsProtocol):
 
     def check(self, now_s: float, passed_s: float) -> None:
         """Close the connection if its client has taken too long; `passed_s` is the time since the last look [s]."""
-        # What began since the last look is noted as of that look: the time that has certainly passed is shorter.
+        # What began since the last look is noted as of that look, which is too early by up to `passed_s`.
         latest_s = now_s - passed_s
         if self.transport.is_closing():
             self._end_what_does_not_close(latest_s)
@@ -366,7 +366,7 @@ def _answer(refusal: Refusal, default_headers: list[tuple[bytes, bytes]]) -> byt
     headers = [
         *default_headers,
         *body.raw_headers,
-        (b"x-request-id", request_id.encode()),
+        (HEADER, request_id.encode()),
         (b"connection", b"close"),
     ]
     if refusal is Refusal.TOKEN:

@@ -23,12 +23,12 @@ class WorkerMetrics:
         self._beat = beat
         self._attempts = Counter(
             "futago_job_attempts",
-            "Attempts ended, by the state they left the job in",
+            "Ended attempts, by the resulting state of the job",
             ("kind", "state"),
             registry=registry,
         )
         self._duration_s = Histogram(
-            "futago_job_duration_seconds", "Time of one attempt", ("kind",), buckets=_BUCKETS_S, registry=registry
+            "futago_job_duration_seconds", "Duration of one attempt", ("kind",), buckets=_BUCKETS_S, registry=registry
         )
         self._waiting = Gauge("futago_jobs_waiting", "Jobs queued", ("queue",), registry=registry)
         self._jobs = Gauge(
@@ -39,12 +39,14 @@ class WorkerMetrics:
         )
         self._oldest_s = Gauge(
             "futago_jobs_oldest_waiting_seconds",
-            "Age of the job that has waited longest; 0 where none waits",
+            "Age of the job that has waited longest; 0 if none waits",
             ("queue",),
             registry=registry,
         )
         self._alive = Gauge(
-            "futago_worker_alive_timestamp_seconds", "When the worker last went round its loop", registry=registry
+            "futago_worker_alive_timestamp_seconds",
+            "Time of the worker's last pass through its loop",
+            registry=registry,
         )
 
     def attempt_ended(self, kind: str, state: JobState, duration_s: float) -> None:

@@ -29,48 +29,45 @@ _ALL_SHOWN: dict[str, dict[str, object]] = {
 _OF_THE_LIBRARY = ("process_", "python_")
 _HEAD = """# Metrics
 
-Every metric of every process, as `/metrics` shows it. This page is written by `make contract` from the code, and a
-test compares it: dashboards and rules can rely on its names. How many series there may be, and what is hidden unless
-it is asked for, stands below the tables; how to read traces and logs beside them, in
-[Logs and traces](../how-to/logs-and-traces.md).
+All metrics of all processes, as served at `/metrics`. `make contract` writes this page from the code, and a test
+compares it with the running processes. Below the tables: the number of series, and optional metrics. See also [Logs
+and traces](../how-to/logs-and-traces.md).
 
 A counter's name ends in `_total`; a histogram has `_bucket`, `_sum` and `_count`. Times are in seconds, sizes in
 bytes. The processes are: `gateway`, `twin`, `anomaly`, `planner`, and the workers `anomaly-worker` and
 `planner-worker`.
 """
 _TAIL = """
-## How many series
+## Number of series
 
-Labels that name routes, methods, statuses, reasons, limits, upstreams, states, queues and kinds of jobs have as many
-values as the program does, whatever a caller sends. Labels that name models, detectors and assets are bounded by
-`series_limit` (1,000 unless set, of each, in each process): what comes beyond it is counted under `other`, as
-`futago_series_other_total` tells. A model, version or detector that was withdrawn or deleted loses its series at the
-next scrape (of a detector deleted through another replica, within half a minute); a name that nothing was heard of
-for a day loses them too.
+Labels for routes, methods, statuses, reasons, limits, upstreams, states, queues and kinds of jobs have a fixed set of
+values, whatever a caller sends. Labels for models, detectors and assets are limited by `series_limit` (default 1,000
+of each, in each process): further names are counted under `other`, and `futago_series_other_total` counts these
+values. The series of a withdrawn or deleted model, version or detector disappear at the next scrape (of a detector
+deleted through another replica, within half a minute), those of a name without values for a day too.
 
 A twin that answered 2,000 assets with 300 models shows some 10,000 series in 0.8 MB, with the gauges of 1,000 assets
 among them; most are the buckets of `futago_twin_inference_seconds`.
 
 ## Disks and certificates
 
-`futago_folder_…` tells of the file system that each folder is on: `logs`, `cache`, `store` and `database` (SQLite)
-where a process has them on a disk of its own machine, `state` for a twin on its own. Folders on one disk have the same
-values. In a container it is the disk of its volume; of a Kubernetes `emptyDir`, the node's, whatever its size limit. A
-folder that does not answer within 50 ms, as one on a network may, has no value until it does.
+`futago_folder_…` is the file system of each folder: `logs`, `cache`, `store` and `database` (SQLite), if they are on
+a local disk, and `state` for a stand-alone twin. Folders on the same disk have the same values. In a container it is
+the disk of the volume; for a Kubernetes `emptyDir`, that of the node, whatever its size limit. A folder that does not
+answer within 50 ms, such as one on a network, has no value.
 
-`futago_tls_certificate_not_after_timestamp_seconds` is there for a process that speaks TLS itself: the end of the first
-certificate in its chain that ends, as it is served, so a renewed one counts once it is in use. Of a chain that OpenSSL
-serves although it is not well formed, the end is not known: then there is no value, and the log says
+`futago_tls_certificate_not_after_timestamp_seconds` exists for a process that speaks TLS itself: the earliest end in
+the served certificate chain. If the end of a malformed chain cannot be read, there is no value, and the log has
 `certificate_end_unknown`.
 
 ## Values of assets
 
-The gauges `futago_twin_asset_…` and `futago_anomaly_asset_…` are shown only where `asset_metrics` is set for the
-service, and within the same bound. Each replica shows the values that it computed itself, so with several replicas
-one asset may have several; the history is written by all of them together and has one.
+The gauges `futago_twin_asset_…` and `futago_anomaly_asset_…` exist only if `asset_metrics` is set for the
+service, and within the same limit. Each replica shows the values that it computed, so an asset may have several series;
+the history has one for all replicas.
 
-With `history_interval_s` the twin and the anomaly service keep one point of each asset an interval in the database,
-for `history_retention_days`. Dashboards read it as JSON through the gateway, for instance with Grafana's Infinity
+With `history_interval_s`, the twin and the anomaly service store one point per asset and interval in the database,
+for `history_retention_days`. Dashboards read it as JSON through the gateway, for example with Grafana's Infinity
 data source (the points are under `points`):
 
 ```
@@ -79,17 +76,17 @@ GET /api/v1/anomaly/timeseries?metric=severity&detector=pump&asset=acme.osaka.p7
 GET /api/v1/anomaly/timeseries?metric=health&asset=acme.osaka.p7
 ```
 
-The twin knows `prediction`, `lower` and `upper`, the anomaly service `score`, `severity` and `health`. `until` is now
-unless given, `since` six hours before it; `points` is the most that come back, each then the mean of its part of the
-time. The caller needs the permission `read` and the asset within its reach. The history loses points by design: the
-newest value of an interval stands for it, and while the database is away nothing is kept
+The twin has `prediction`, `lower` and `upper`, the anomaly service `score`, `severity` and `health`. By default
+`until` is now, and `since` six hours before it; `points` is the largest number of points, each then the mean of an
+equal part of the time. The caller needs the permission `read` and access to the asset. The history is not complete:
+it stores only the newest value of an interval, and nothing while the database is unavailable
 (`futago_history_points_lost_total`).
 
-What it costs (`python -m benchmarks asset_values`, processor time): noting a prediction 0.9 µs, writing a point 4.5 µs
-(SQLite), showing the three gauges of one asset 11 µs at each scrape. A prediction over HTTP took 156 µs without values
-of assets, as much with gauges, and 164 µs with gauges and a history written every 2 s. What it fills is the database:
-1,000 assets of a twin, each kept once a minute, make 4.3 million rows a day, and six times as many at an interval of
-10 s. Choose interval and retention for the dashboard that is to be drawn; a time-series database is the place for more.
+CPU time (`python -m benchmarks asset_values`): 0.9 µs to note a prediction, 4.5 µs to write a point (SQLite), 11 µs
+at each scrape for the three gauges of an asset. A prediction over HTTP took 156 µs without values of assets, the same
+with gauges, and 164 µs with gauges and a history written every 2 s. The database grows: 1,000 assets of a twin,
+stored once a minute, are 4.3 million rows per day. Choose interval and retention for your dashboards; for more use a
+time-series database.
 """
 
 
