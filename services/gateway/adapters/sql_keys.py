@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from anyio import to_thread
-from sqlalchemy import Connection, Engine, Row, Select, delete, insert, or_, select, update
+from sqlalchemy import Connection, Engine, Row, Select, delete, func, insert, or_, select, update
 
 from services.gateway.adapters.moments import from_ms, optional_from_ms, to_ms
 from services.gateway.adapters.shown_rows import shown_page
@@ -15,7 +15,7 @@ from services.gateway.domain.addresses import parse_network
 from services.gateway.domain.api_keys import ApiKey, KeyState, narrow_assets
 from services.gateway.domain.delegation import Shown
 from services.gateway.domain.errors import ChangedMeanwhile
-from services.gateway.domain.key_errors import ApiKeyMissing
+from services.gateway.domain.key_errors import ApiKeyMissing, TooManyKeys
 from services.gateway.domain.key_requests import KeyFilter
 from services.gateway.domain.key_rights import KeyCheck
 from services.gateway.domain.pages import Page, read_cursor
@@ -34,8 +34,8 @@ class SqlKeys:
     async def get(self, key_id: str) -> ApiKey:
         return await to_thread.run_sync(self._get, key_id)
 
-    async def add(self, key: ApiKey, *, check: KeyCheck) -> None:
-        await to_thread.run_sync(self._add, key, check)
+    async def add(self, key: ApiKey, *, check: KeyCheck, most: int | None = None) -> None:
+        await to_thread.run_sync(self._add, key, check, most)
 
     async def page(
         self, wanted: KeyFilter, *, now: datetime, limit: int, cursor: str | None, shown: Shown
@@ -67,9 +67,13 @@ class SqlKeys:
             raise ApiKeyMissing(key_id)
         return _key(row)
 
-    def _add(self, key: ApiKey, check: KeyCheck) -> None:
+    def _add(self, key: ApiKey, check: KeyCheck, most: int | None) -> None:
         with write(self._engine) as connection:
+            # The owner's row is locked: of two requests at once, the second counts the key of the first.
             check(key, find_user(connection, key.owner, lock=True))
+            owned = select(func.count()).select_from(api_keys).where(api_keys.c.owner == key.owner)
+            if most is not None and connection.execute(owned).scalar_one() >= most:
+                raise TooManyKeys(most)
             connection.execute(insert(api_keys).values(key_row(key)))
 
     def _page(self, wanted: KeyFilter, now_ms: int, limit: int, after: str | None, shown: Shown) -> Page[ApiKey]:

@@ -37,6 +37,8 @@ DEFAULT_LIFE = timedelta(days=365)
 LONGEST_LIFE = timedelta(days=3 * 365)
 LONGEST_OVERLAP = timedelta(days=7)
 MAX_NETWORKS = 50
+# Of one owner, whatever their state, unless somebody who manages keys makes more: each has an allowance of its own.
+MOST_KEYS = 100
 # Of a key's own limit. Their product in microseconds has to stay below 2^53, up to which Lua's numbers are exact.
 MOST_PER_HOUR = 3_600_000_000
 MOST_AT_ONCE = 1_000_000

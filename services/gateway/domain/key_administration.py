@@ -42,8 +42,8 @@ class KeyStore(Protocol):
         """Raise `ApiKeyMissing` if there is none."""
         ...
 
-    async def add(self, key: ApiKey, *, check: KeyCheck) -> None:
-        """Keep a new key; raise `UserMissing` if there is no such owner."""
+    async def add(self, key: ApiKey, *, check: KeyCheck, most: int | None = None) -> None:
+        """Keep a new key; raise `UserMissing` if there is no such owner, `TooManyKeys` if they have `most` already."""
         ...
 
     async def page(
@@ -145,6 +145,8 @@ class KeyAdministration:
             If it would count where the key that asks does not.
         LimitTooHigh
             If its own limit is above the ceiling and the caller does not manage keys.
+        TooManyKeys
+            If the owner has `MOST_KEYS` already and the caller does not manage keys.
         InvalidExpiry
             If it would end in the past or live too long.
         ExternalCaller
@@ -184,7 +186,8 @@ class KeyAdministration:
             limit=asked.limit,
         )
         async with self._act(caller, Action.KEY_CREATED, key.key_id, source, {"owner": key.owner} | _facts(key)):
-            await self._keys.add(key, check=may_manage(verified))
+            most = None if caller.may(Permission.MANAGE_KEYS) else api_keys.MOST_KEYS
+            await self._keys.add(key, check=may_manage(verified), most=most)
         return key, minted
 
     async def change(self, verified: Verified, key_id: str, change: KeyChange, source: Source) -> ApiKey:

@@ -68,6 +68,16 @@ class AssetsOutOfReach(AppError):
         super().__init__("this key could reach nothing", faults=[Fault("/assets", detail)])
 
 
+class TooManyKeys(AppError):
+    """The owner has as many API keys as one may make without managing keys."""
+
+    kind: ClassVar[Kind] = Kind.CONFLICT
+    code: ClassVar[str] = "gateway.too_many_keys"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"this user has {most} API keys: delete one, or ask somebody who manages keys", most=most)
+
+
 class LimitTooHigh(AppError):
     """An own allowance larger than the one all callers have, asked for by somebody who does not manage keys."""
 

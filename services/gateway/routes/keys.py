@@ -23,6 +23,7 @@ from services.gateway.domain.key_errors import (
     InvalidExpiry,
     LimitTooHigh,
     ScopesTooWide,
+    TooManyKeys,
 )
 from services.gateway.domain.key_requests import KeyFilter
 from services.gateway.domain.pages import DEFAULT_ITEMS, MAX_ITEMS
@@ -72,6 +73,7 @@ async def list_keys(
         AssetsOutOfReach,
         LimitTooHigh,
         InvalidExpiry,
+        TooManyKeys,
         UserMissing,
         NotAllowed,
         BeyondOwnRights,

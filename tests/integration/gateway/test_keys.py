@@ -26,6 +26,7 @@ from services.gateway.domain.api_keys import ApiKey, KeyState
 from services.gateway.domain.delegation import shown_to
 from services.gateway.domain.errors import IdentityMissing
 from services.gateway.domain.external_identity import Vouched
+from services.gateway.domain.key_errors import TooManyKeys
 from services.gateway.domain.key_requests import KeyFilter
 from services.gateway.domain.rate_limit import Limit
 from services.gateway.settings import GatewaySettings
@@ -94,6 +95,19 @@ async def test_keys_are_found_by_owner_state_and_end(engine: Engine):
     for wanted, found in FOUND:
         page = await keys.page(wanted, now=NOW, limit=99, cursor=None, shown=shown_to(principal("root", Role.ADMIN)))
         assert {row.name for row in page.items} == found, wanted
+
+
+async def test_of_many_keys_asked_for_at_once_no_owner_gets_more_than_the_most(engine: Engine):
+    keys = SqlKeys(engine)
+    await keys.add(key(0, owner="vera"), check=unchecked, most=3)
+    asked = [keys.add(key(number), check=unchecked, most=3) for number in range(1, 9)]
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    assert [type(answer) for answer in answers if answer is not None] == [TooManyKeys] * 5
+    await keys.add(key(9), check=unchecked)
+    page = await keys.page(
+        KeyFilter(owner="olga"), now=NOW, limit=99, cursor=None, shown=shown_to(principal("root", Role.ADMIN))
+    )
+    assert len(page.items) == 4
 
 
 async def test_of_uses_on_two_replicas_the_latest_is_kept_and_a_change_does_not_undo_it(engine: Engine):

@@ -21,7 +21,7 @@ from services.gateway.domain.errors import (
     UserMissing,
     WrongCredentials,
 )
-from services.gateway.domain.key_errors import ApiKeyMissing
+from services.gateway.domain.key_errors import ApiKeyMissing, TooManyKeys
 from services.gateway.domain.key_requests import KeyFilter
 from services.gateway.domain.key_rights import KeyCheck
 from services.gateway.domain.pages import Page
@@ -208,7 +208,9 @@ class FakeKeys:
         return self.rows[key_id]
 
     # Owners are kept elsewhere: what is checked in the transaction is seen on a database.
-    async def add(self, key: ApiKey, *, check: KeyCheck) -> None:
+    async def add(self, key: ApiKey, *, check: KeyCheck, most: int | None = None) -> None:
+        if most is not None and sum(row.owner == key.owner for row in self.rows.values()) >= most:
+            raise TooManyKeys(most)
         self.rows[key.key_id] = key
 
     async def page(

@@ -20,6 +20,7 @@ from services.gateway.domain.key_errors import (
     InvalidExpiry,
     LimitTooHigh,
     ScopesTooWide,
+    TooManyKeys,
 )
 from services.gateway.domain.key_requests import KeyChange, KeyFilter, KeyRequest
 from services.gateway.domain.rate_limit import Limit
@@ -130,6 +131,16 @@ async def test_no_key_is_wider_than_who_asks_for_it(
     with pytest.raises(error):
         await world.create(caller, asked, SOURCE)
     assert world.keys.rows == {}
+
+
+async def test_a_user_makes_so_many_keys_and_only_who_manages_keys_makes_more(world: World):
+    for _ in range(api_keys.MOST_KEYS):
+        await world.create(OLGA, KeyRequest("x"), SOURCE)
+    with pytest.raises(TooManyKeys):
+        await world.create(OLGA, KeyRequest("x"), SOURCE)
+    await world.create(ADMIN, KeyRequest("x", owner="olga"), SOURCE)
+    await world.create(principal("vera", Role.VIEWER), KeyRequest("x"), SOURCE)
+    assert len(world.keys.rows) == api_keys.MOST_KEYS + 2
 
 
 async def test_a_caller_limited_to_assets_makes_keys_limited_to_them(world: World):
