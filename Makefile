@@ -37,7 +37,7 @@ setup: $(VENV)/.dev ## Install everything a contributor needs into .venv
 
 .PHONY: test
 test: check ## Format, lint, types, import rules and every test suite
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --no-loadscope-reorder $(ARGS)
 
 .PHONY: check
 check: $(VENV)/.dev ## Format, lint, strict types, import rules, security lint: everything that runs no test
@@ -187,7 +187,7 @@ $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Futago needs Python 3.11 or newer; say which with PYTHON=...")'
 	@echo "making $(VENV)"
 	@$(PYTHON) -m venv $(VENV) || { echo "On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
-# An older one does as well, but takes twice as long to find what fits together.
+# An older one does as well, and takes longer to find what fits together.
 	@$(BIN)/python -m pip install --quiet 'pip>=25' || true
 
 $(VENV)/.run: pyproject.toml constraints.txt | $(VENV)/bin/python

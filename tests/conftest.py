@@ -31,7 +31,7 @@ DATA = Path(os.environ.get("FUTAGO_DATA", Path(__file__).parents[2] / "shared" /
 # Seconds of work each suite may take; two workers share it, which makes less than 15 minutes of waiting.
 BUDGET_S = {"e2e": 240, "integration": 840, "contract": 90, "unit": 360}
 _ORDER = {suite: place for place, suite in enumerate(BUDGET_S)}
-# The whole suite was measured to hold 340 MB there at most; the rest is for what others write meanwhile.
+# More than the whole suite holds there at any time, with room for what others write meanwhile.
 ROOM_MIB = 512
 
 

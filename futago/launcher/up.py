@@ -22,7 +22,7 @@ from futago.launcher.supervisor import START_FAILURES_ALLOWED, Supervisor, endin
 from futago.launcher.valkey import Valkey
 from futago.migrations import CHECKOUT
 
-# At the first start the planner's worker compiles its search: half a minute on a quiet machine, minutes on a busy one.
+# At the first start the planner's worker compiles its search, which takes minutes on a busy machine.
 READY_TIMEOUT_S = 600.0
 
 

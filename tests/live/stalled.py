@@ -19,7 +19,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-_WORKERS = ("-n", "2", "--dist", "loadgroup", "--no-loadscope-reorder")
+_WORKERS = ("-n", "2", "--no-loadscope-reorder")
 
 
 def main() -> int:

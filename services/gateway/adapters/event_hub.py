@@ -24,7 +24,7 @@ from shared.log import get_logger
 
 # One person with a few windows, and all of a plant.
 STREAMS_PER_CALLER = 8
-# Somebody makes as many keys as they like, and must not take all places with them.
+# Each key counts by itself: the keys of one user must not take all places together.
 STREAMS_PER_OWNER = 40
 STREAMS = 200
 # What a reader may be behind; a burst of a few seconds.

@@ -48,7 +48,7 @@ def keep_search_compiled(folder: Path) -> bool:
 
 
 def warm_up(clock: Clock, cache_dir: Path | None) -> bool:
-    """Solve a problem of two devices in every way; about half a minute without compiled code, well under 1 s with.
+    """Solve a problem of two devices in every way; most of the time goes into compiling, where no code is kept.
 
     Parameters
     ----------

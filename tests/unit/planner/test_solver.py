@@ -321,7 +321,7 @@ def test_a_folder_that_cannot_be_written_to_keeps_nothing_and_breaks_nothing(tmp
 @pytest.mark.slow
 def test_the_articles_case_beats_the_peers(data: Path):
     given = json.loads((data / "planner" / "article.json").read_text())
-    # As many moves as one core makes in about two seconds; the best peer ended at -8994 after a minute.
+    # A few seconds of one core; the best peer ended at -8994 after a minute.
     solved = solve(given, 10_000_000, late_acceptance_size=2500)
     assert solved.score.points("hard") == 0
     assert solved.score.points("soft") > -8600
